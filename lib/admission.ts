@@ -1,0 +1,69 @@
+/**
+ * The bounded queue of a pool: how many requests and input bytes it holds before it answers Busy, and whether the
+ * program may exit.
+ *
+ * While requests are held the platform is referenced, so the program stays; afterwards it is released a little
+ * later, because taking and dropping the reference for every request of a burst would cost more than the burst.
+ */
+import { err, ok, type Result } from 'neverthrow';
+import type { Busy } from '../src/base/errors.js';
+import { limits } from '../src/base/limits.js';
+import type { Platform } from '../src/uapi/syscall.js';
+import { busy } from './failures.js';
+
+export class Admission {
+  readonly #platform: Platform;
+  #requests = 0;
+  #inputBytes = 0;
+  #referenced = false;
+  #release: NodeJS.Timeout | null = null;
+  #idleCallbacks: (() => void)[] = [];
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** Takes a request in, or answers Busy with nothing changed. */
+  enter(bytes: number): Result<void, Busy> {
+    if (this.#requests >= limits.POOL_REQUESTS_MAX) {
+      return err(busy(`the pool holds ${this.#requests} requests`, limits.UNREF_DELAY_MS));
+    }
+    // One request is always admitted, however large: otherwise it never could be.
+    if (this.#inputBytes + bytes > limits.POOL_INPUT_BYTES_MAX && this.#requests > 0) {
+      return err(busy(`the pool holds ${this.#inputBytes} bytes of input`, limits.UNREF_DELAY_MS));
+    }
+    this.#requests += 1;
+    this.#inputBytes += bytes;
+    if (!this.#referenced) this.#reference();
+    return ok(undefined);
+  }
+
+  leave(bytes: number): void {
+    this.#requests -= 1;
+    this.#inputBytes -= bytes;
+    if (this.#requests > 0) return;
+    this.#release ??= setTimeout(() => this.#unreference(), limits.UNREF_DELAY_MS).unref();
+    for (const callback of this.#idleCallbacks.splice(0)) callback();
+  }
+
+  /** Resolves when no request is held. */
+  idle(): Promise<void> {
+    return this.#requests === 0 ? Promise.resolve() : new Promise((resolve) => this.#idleCallbacks.push(resolve));
+  }
+
+  #reference(): void {
+    this.#referenced = true;
+    this.#platform.ref();
+  }
+
+  #unreference(): void {
+    this.#release = null;
+    if (this.#requests > 0 || !this.#referenced) return;
+    this.#referenced = false;
+    this.#platform.unref();
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The ctxs of one algorithm and direction, over all devices that have it, and the requests that wait for one of
+ * them. Chooses the ctx that is expected to start a request first.
+ *
+ * Requests bind late: a ctx is given no more than it can finish soon, so that a slow request on one device never
+ * holds up what another device could do.
+ */
+import { limits } from '../src/base/limits.js';
+import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
+import type { Ctx } from './ctx.js';
+import type { Flight } from './flight.js';
+
+/** Waking a sleeping engine costs about this much. */
+const WAKE_NS = 25 * NS_PER_US;
+/** Expected work that a ctx is given ahead; beyond it a request waits for whichever ctx is free first. */
+const AHEAD_NS = 2 * NS_PER_MS;
+/** Requests that a ctx is given ahead whatever they cost: enough to never run dry between two interrupts. */
+const AHEAD_REQUESTS = 2;
+
+/** A request that waits for memory and a ctx. */
+export interface Waiting {
+  /** Its flight with memory assigned, or null when there is no memory now. */
+  launch(): Flight | null;
+  /** The group has no ctx left. */
+  abandoned(reason: string): void;
+}
+
+export class CtxGroup {
+  readonly ctxs: Ctx[] = [];
+  readonly #waiting: Waiting[] = [];
+  /** Index of the first that waits; the array is cut when half of it is history. */
+  #first = 0;
+  #dispatching = false;
+  /** No ctx is left and none will come. */
+  #closed = false;
+  readonly #changed: (() => void)[] = [];
+
+  get waitingCount(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  /** Requests inside the ctxs. */
+  get inFlight(): number {
+    return this.ctxs.reduce((sum, ctx) => sum + ctx.inFlight, 0);
+  }
+
+  add(request: Waiting): void {
+    if (this.#closed) request.abandoned('no queue is left');
+    else this.#waiting.push(request);
+  }
+
+  /** Takes back a request that has not been launched; false when it is too late. */
+  remove(request: Waiting): boolean {
+    const index = this.#waiting.indexOf(request, this.#first);
+    if (index < 0) return false;
+    this.#waiting.splice(index, 1);
+    return true;
+  }
+
+  /** A ctx with room for a stream: the one with the least to do, once one is open; null when none will be. */
+  async anyCtx(): Promise<Ctx | null> {
+    if (this.ctxs.length === 0 && !this.#closed) {
+      await new Promise<void>((resolve) => this.#changed.push(resolve));
+    }
+    return this.ctxs.reduce<Ctx | null>(
+      (least, ctx) => (least === null || ctx.backlogNs < least.backlogNs ? ctx : least),
+      null,
+    );
+  }
+
+  open(ctx: Ctx): void {
+    this.ctxs.push(ctx);
+    for (const resolve of this.#changed.splice(0)) resolve();
+    this.dispatch();
+  }
+
+  /** Launches what can be launched, in order. */
+  dispatch(): void {
+    // A completion inside a submission would come back here.
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    while (this.#first < this.#waiting.length) {
+      const ctx = this.#pick();
+      if (ctx === null) break;
+      const flight = this.#waiting[this.#first]!.launch();
+      if (flight === null) break;
+      this.#first += 1;
+      ctx.submit(flight);
+    }
+    this.#forgetHistory();
+    this.#dispatching = false;
+  }
+
+  /** A ctx was lost: what waits goes to the others, or fails with the last one. */
+  drop(ctx: Ctx, reason: string): void {
+    const index = this.ctxs.indexOf(ctx);
+    if (index >= 0) this.ctxs.splice(index, 1);
+    if (this.ctxs.length === 0) this.abandonAll(reason);
+  }
+
+  abandonAll(reason: string): void {
+    this.#closed = true;
+    for (const resolve of this.#changed.splice(0)) resolve();
+    const waiting = this.#waiting.splice(0).slice(this.#first);
+    this.#first = 0;
+    for (const request of waiting) request.abandoned(reason);
+  }
+
+  /** The ctx that would start a request first, or null when all have enough to do. */
+  #pick(): Ctx | null {
+    let best: Ctx | null = null;
+    let bestNs = Number.POSITIVE_INFINITY;
+    for (const ctx of this.ctxs) {
+      if (ctx.room <= 0 || (ctx.inFlight >= AHEAD_REQUESTS && ctx.backlogNs > AHEAD_NS)) continue;
+      const startNs = ctx.backlogNs + (ctx.engineAsleep ? WAKE_NS : 0);
+      if (startNs >= bestNs) continue;
+      best = ctx;
+      bestNs = startNs;
+    }
+    return best;
+  }
+
+  #forgetHistory(): void {
+    if (this.#first < limits.QUEUE_DEPTH || this.#first * 2 < this.#waiting.length) return;
+    this.#waiting.splice(0, this.#first);
+    this.#first = 0;
+  }
+}

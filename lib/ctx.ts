@@ -1,0 +1,242 @@
+/**
+ * A ctx: one opened uacce queue, as user space drives it. Submits SQEs, reaps CQEs, arms interrupts. No system
+ * call in here: requests and completions move through shared memory.
+ *
+ * Trust: nothing read back is used before it is range-checked. A CQE that names a slot without a request, or an
+ * SQE that comes back with another tag, ends this ctx and fails its requests; it touches nothing else.
+ *
+ * Order of stores and loads: docs/memory-model.md, "doorbell" and "event index".
+ */
+import { assert } from '../src/base/assert.js';
+import { limits } from '../src/base/limits.js';
+import { CQE_BYTES, CQE_PHASE_OFFSET, dusShape, engineAsleep, queueWord } from '../src/uapi/queue-layout.js';
+import type { Platform } from '../src/uapi/syscall.js';
+import type { Flight } from './flight.js';
+import type { Outcome } from './user-driver.js';
+
+/** Reaps in a row without returning to the event loop: timers and I/O of the application must not starve. */
+const REAPS_PER_TURN = 64;
+const PHASE_HALF_WORD = CQE_PHASE_OFFSET / 2;
+const SQ_HEAD_HALF_WORD = 4;
+
+export interface CtxOptions {
+  readonly platform: Platform;
+  readonly fd: number;
+  /** Device name as in /dev, for `via`. */
+  readonly device: string;
+  readonly queueNumber: number;
+  readonly qcType: 0 | 1;
+  readonly sqeBytes: number;
+  readonly sqDepth: number;
+  readonly cqDepth: number;
+  /** Views of the two queue regions. */
+  readonly dus: Uint8Array;
+  readonly mmio: Uint8Array;
+  /** Called after completions made room. */
+  readonly roomMade: (ctx: Ctx) => void;
+  /** Called once when the queue is lost, before its flights are told. */
+  readonly wasLost: (ctx: Ctx) => void;
+}
+
+export class Ctx {
+  readonly device: string;
+  readonly queueNumber: number;
+  readonly qcType: 0 | 1;
+  readonly fd: number;
+  /** Requests submitted and not completed. */
+  inFlight = 0;
+  /** Expected device time of these, ns. */
+  backlogNs = 0;
+  /** Requests completed since the ctx was opened. */
+  completed = 0;
+
+  readonly #platform: Platform;
+  readonly #options: CtxOptions;
+  readonly #words: Int32Array;
+  readonly #ringWords: Int32Array;
+  readonly #ring: DataView;
+  readonly #cq: Uint16Array;
+  readonly #txStatusWord: number;
+  readonly #flights: (Flight | undefined)[];
+  readonly #outcome: Outcome = newOutcome();
+  /** Free-running, modulo 2^32. */
+  #sqTail = 0;
+  #cqHead = 0;
+  #armScheduled = false;
+  #reapsThisTurn = 0;
+  #lostReason: string | null = null;
+
+  constructor(options: CtxOptions) {
+    const { dus, mmio, sqeBytes, sqDepth, cqDepth } = options;
+    const shape = dusShape(sqeBytes, sqDepth, cqDepth);
+    assert(dus.length === shape.bytes, `the DUS region has ${shape.bytes} bytes, not ${dus.length}`);
+    this.#options = options;
+    this.#platform = options.platform;
+    this.device = options.device;
+    this.queueNumber = options.queueNumber;
+    this.qcType = options.qcType;
+    this.fd = options.fd;
+    this.#words = new Int32Array(mmio.buffer, mmio.byteOffset, mmio.length >>> 2);
+    this.#ringWords = new Int32Array(dus.buffer, dus.byteOffset, dus.length >>> 2);
+    this.#ring = new DataView(dus.buffer, dus.byteOffset, dus.length);
+    this.#cq = new Uint16Array(dus.buffer, dus.byteOffset + shape.cqOffset, (cqDepth * CQE_BYTES) >>> 1);
+    this.#txStatusWord = shape.txStatusOffset >>> 2;
+    this.#flights = new Array<Flight | undefined>(sqDepth).fill(undefined);
+    this.#platform.onInterrupt(this.fd, () => this.#interrupted());
+    this.#platform.onLost(this.fd, (reason) => this.fail(reason));
+  }
+
+  /** Why the ctx is out of service, null while it is not. */
+  get lostReason(): string | null {
+    return this.#lostReason;
+  }
+
+  /** Requests that can be submitted now: at most depth - 1 are outstanding. */
+  get room(): number {
+    return this.#lostReason === null ? this.#options.sqDepth - 1 - this.inFlight : 0;
+  }
+
+  /** Whether its engine needs to be woken for the next request. */
+  get engineAsleep(): boolean {
+    return Atomics.load(this.#words, queueWord.ENGINE_ASLEEP >>> 2) !== engineAsleep.AWAKE;
+  }
+
+  /** Puts a request on the queue. The caller has seen that there is room. */
+  submit(flight: Flight): void {
+    assert(this.room > 0, 'a submission has a free slot');
+    const slot = (this.#sqTail >>> 0) % this.#options.sqDepth;
+    const base = slot * this.#options.sqeBytes;
+    flight.tag = this.#sqTail >>> 0;
+    this.#ringWords.set(flight.format.template, base >>> 2);
+    flight.format.fill(this.#ring, base, flight);
+    this.#flights[slot] = flight;
+    this.inFlight += 1;
+    this.backlogNs += flight.expectedNs;
+    this.#sqTail = (this.#sqTail + 1) | 0;
+    this.#ringDoorbell();
+    this.#armSoon();
+  }
+
+  /** Takes every completion that is there. */
+  reap(): void {
+    const before = this.#cqHead;
+    let broken: string | null = null;
+    while (broken === null && this.#lostReason === null && this.#published(this.#cqHead)) {
+      broken = this.#takeCompletion();
+    }
+    if (broken !== null) return this.#end(broken);
+    if (this.#cqHead === before) return;
+    this.#publishHead();
+    this.#options.roomMade(this);
+  }
+
+  /** Ends the ctx: its flights are told, nothing can be submitted. */
+  fail(reason: string): void {
+    this.reap();
+    this.#end(reason);
+  }
+
+  #end(reason: string): void {
+    if (this.#lostReason !== null) return;
+    this.#lostReason = reason;
+    this.#platform.onInterrupt(this.fd, null);
+    this.#options.wasLost(this);
+    for (const [slot, flight] of this.#flights.entries()) {
+      this.#flights[slot] = undefined;
+      if (flight !== undefined) this.#settled(flight).lost(reason, this);
+    }
+  }
+
+  #ringDoorbell(): void {
+    // Store the tail, then load the flag; the engine stores the flag, then loads the tail. One of the two sees
+    // the other's store.
+    Atomics.store(this.#words, queueWord.SQ_TAIL >>> 2, this.#sqTail);
+    if (Atomics.load(this.#words, queueWord.ENGINE_ASLEEP >>> 2) !== engineAsleep.AWAKE) this.#platform.wake(this.fd);
+    if (Atomics.load(this.#ringWords, this.#txStatusWord) !== 0) queueMicrotask(() => this.fail('the queue was disabled'));
+  }
+
+  #publishHead(): void {
+    Atomics.store(this.#words, queueWord.CQ_HEAD >>> 2, this.#cqHead);
+    const asleep = Atomics.load(this.#words, queueWord.ENGINE_ASLEEP >>> 2);
+    if (asleep === engineAsleep.NO_COMPLETION_SLOT) this.#platform.wake(this.fd);
+  }
+
+  /** Whether the CQE with the free-running number `count` has been published. */
+  #published(count: number): boolean {
+    const { cqDepth } = this.#options;
+    const entry = (count >>> 0) % cqDepth;
+    const pass = Math.floor((count >>> 0) / cqDepth);
+    const phase = Atomics.load(this.#cq, entry * (CQE_BYTES / 2) + PHASE_HALF_WORD) & 1;
+    return phase === (pass & 1 ? 0 : 1);
+  }
+
+  /** Null, or how the device broke the rules of the ring. */
+  #takeCompletion(): string | null {
+    const entry = (this.#cqHead >>> 0) % this.#options.cqDepth;
+    const slot = this.#cq[entry * (CQE_BYTES / 2) + SQ_HEAD_HALF_WORD]!;
+    const flight = slot < this.#options.sqDepth ? this.#flights[slot] : undefined;
+    if (flight === undefined) return `a completion names slot ${slot}, which has no request`;
+    const outcome = this.#outcome;
+    outcome.dataError = null;
+    flight.format.read(this.#ring, slot * this.#options.sqeBytes, outcome);
+    if (outcome.tag !== flight.tag) return `a completion has tag ${outcome.tag} for ${flight.tag}`;
+    if (outcome.produced > flight.destinationBytes || outcome.consumed > flight.sourceBytes) {
+      return `a completion claims ${outcome.consumed} bytes in and ${outcome.produced} out`;
+    }
+    this.#flights[slot] = undefined;
+    this.#cqHead = (this.#cqHead + 1) | 0;
+    this.completed += 1;
+    this.#settled(flight).complete(outcome, this);
+    return null;
+  }
+
+  #settled(flight: Flight): Flight {
+    this.inFlight -= 1;
+    this.backlogNs -= flight.expectedNs;
+    return flight;
+  }
+
+  #interrupted(): void {
+    // Cleared before the look: an interrupt for whatever is published after it will be sent again.
+    Atomics.store(this.#words, queueWord.INTERRUPT_PENDING >>> 2, 0);
+    this.#reapsThisTurn = 0;
+    this.reap();
+    if (this.inFlight > 0) this.#armSoon();
+  }
+
+  /** One arming for all submissions of a turn. */
+  #armSoon(): void {
+    if (this.#armScheduled) return;
+    this.#armScheduled = true;
+    queueMicrotask(() => this.#arm());
+  }
+
+  #arm(): void {
+    this.#armScheduled = false;
+    if (this.inFlight === 0 || this.#lostReason !== null) return;
+    const ahead = Math.min(Math.ceil(this.inFlight / 2), limits.COALESCE_MAX);
+    Atomics.store(this.#words, queueWord.EVENT_INDEX >>> 2, (this.#cqHead + ahead) | 0);
+    // Published before the engine could see the new event index: nobody will tell us.
+    const stalled = Atomics.load(this.#words, queueWord.STALLED >>> 2) !== 0;
+    if (this.#published(this.#cqHead + ahead - 1) || (stalled && this.#published(this.#cqHead))) this.#reapAgain();
+  }
+
+  #reapAgain(): void {
+    this.#reapsThisTurn += 1;
+    if (this.#reapsThisTurn > REAPS_PER_TURN) {
+      this.#armScheduled = true;
+      setImmediate(() => {
+        this.#reapsThisTurn = 0;
+        this.reap();
+        this.#arm();
+      });
+      return;
+    }
+    this.reap();
+    this.#armSoon();
+  }
+}
+
+function newOutcome(): Outcome {
+  return { tag: 0, verdict: 'ok', status: 0, consumed: 0, produced: 0, checksum: 0, totalBytes: 0, dataError: null };
+}

@@ -1,0 +1,64 @@
+/**
+ * The DMA memory of a pool: an arena that asks the kernel for another pool mapping when it runs out, up to a
+ * limit. Asking is a system call, so it happens beside the data, and rarely.
+ */
+import { MiB } from '../src/base/units.js';
+import type { Platform } from '../src/uapi/syscall.js';
+import { Arena, type Extent, Mapping } from './arena.js';
+
+/** One pool mapping: whole 2 MiB leaves, so that one cached translation covers many requests. */
+const MAPPING_BYTES = 64 * MiB;
+
+export class DmaMemory {
+  readonly #platform: Platform;
+  readonly #arena = new Arena();
+  readonly #limitBytes: number;
+  readonly #grown: () => void;
+  #growing = false;
+  #full = false;
+
+  /** `grown` is called when more memory has come after an allocation failed. */
+  constructor(platform: Platform, limitBytes: number, grown: () => void) {
+    this.#platform = platform;
+    this.#limitBytes = limitBytes;
+    this.#grown = grown;
+  }
+
+  /** Asks for one more mapping; false when the limit or the machine's memory is reached. */
+  async grow(): Promise<boolean> {
+    const bytes = Math.min(MAPPING_BYTES, this.#limitBytes - this.#arena.bytes);
+    if (bytes <= 0 || this.#full) return false;
+    const { ret } = await this.#platform.syscall({ call: 'mmapAnonymous', kind: 'pool', bytes });
+    if (ret < 0) {
+      this.#full = true;
+      return false;
+    }
+    this.#arena.add(new Mapping(ret, this.#platform.mapRegion(ret, bytes)));
+    return true;
+  }
+
+  /** Room for `bytes`, or null: more is asked for then, and `grown` will be called if it comes. */
+  allocate(bytes: number): Extent | null {
+    const extent = this.#arena.allocate(bytes);
+    if (extent === null) this.#growBeside();
+    return extent;
+  }
+
+  free(extent: Extent): void {
+    this.#arena.free(extent);
+  }
+
+  /** The largest extent that can ever be had. */
+  get extentBytesMax(): number {
+    return Math.min(MAPPING_BYTES, this.#limitBytes);
+  }
+
+  #growBeside(): void {
+    if (this.#growing || this.#full) return;
+    this.#growing = true;
+    void this.grow().then((more) => {
+      this.#growing = false;
+      if (more) this.#grown();
+    });
+  }
+}

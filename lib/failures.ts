@@ -1,0 +1,54 @@
+/**
+ * Errors of requests: the same whichever backend met them.
+ */
+import type { Aborted, BadData, Busy, DeviceError, NoDevice, OutputTooLarge } from '../src/base/errors.js';
+import type { DataError } from './user-driver.js';
+
+export function badData({ message, code, errno }: DataError): BadData {
+  return { kind: 'BadData', code, errno, message, retryable: false };
+}
+
+/** The message and code are those of node:zlib. */
+export function outputTooLarge(limitBytes: number): OutputTooLarge {
+  return {
+    kind: 'OutputTooLarge',
+    code: 'ERR_BUFFER_TOO_LARGE',
+    message: `Cannot create a Buffer larger than ${limitBytes} bytes`,
+    retryable: false,
+    limitBytes,
+  };
+}
+
+export function aborted(reason: unknown): Aborted {
+  return { kind: 'Aborted', code: 'ABORT_ERR', message: 'the request was aborted by its signal', retryable: false, reason };
+}
+
+export function busy(what: string, retryAfterMs: number): Busy {
+  return {
+    kind: 'Busy',
+    code: 'ERR_WD_BUSY',
+    message: `${what}; wait for earlier requests to finish, or raise the limit`,
+    retryable: true,
+    retryAfterMs,
+  };
+}
+
+export function noDevice(what: string): NoDevice {
+  return {
+    kind: 'NoDevice',
+    code: 'ERR_WD_NO_DEVICE',
+    message: `${what}; use route 'auto' or 'software' to do it without one`,
+    retryable: false,
+  };
+}
+
+export function deviceError(device: string, status: number): DeviceError {
+  return {
+    kind: 'DeviceError',
+    code: 'ERR_WD_DEVICE',
+    message: `${device} ended the request with status 0x${status.toString(16)}; its SPEC.md says what it means`,
+    retryable: false,
+    device,
+    status,
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * A request on its way through a queue: the addresses that go into its SQE, and who is told of its end. Exactly
+ * one of `complete` and `lost` is called, once.
+ */
+import type { Ctx } from './ctx.js';
+import type { Outcome, SqeFormat, Transfer } from './user-driver.js';
+
+export abstract class Flight implements Transfer {
+  tag = 0;
+  source = 0;
+  sourceBytes = 0;
+  destination = 0;
+  destinationBytes = 0;
+  dictionaryBytes = 0;
+  state = 0;
+  streamNew = false;
+  final = true;
+  checksum = 0;
+  totalBytes = 0;
+  /** Device time that the request is expected to take, ns. */
+  expectedNs = 0;
+
+  /** The shape of its SQE. */
+  abstract readonly format: SqeFormat;
+  /** The device has finished. `outcome` is valid during the call only. */
+  abstract complete(outcome: Outcome, ctx: Ctx): void;
+  /** The queue ended first; nothing of the request is in the device any more. */
+  abstract lost(reason: string, ctx: Ctx): void;
+}

@@ -1,0 +1,20 @@
+/**
+ * What a caller may pass as input: everything that node:zlib takes, and shared memory. The bytes are looked at,
+ * never kept: callers may change their buffer right after a call.
+ */
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
+
+/** A string is taken as UTF-8. */
+export type Input = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/** The bytes of `input`, without a copy unless it is a string; null when it is something else. */
+export function inputBytes(input: unknown): Uint8Array | null {
+  if (isUint8Array(input)) return input;
+  if (typeof input === 'string') return Buffer.from(input, 'utf8');
+  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
+  if (isAnyArrayBuffer(input)) return new Uint8Array(input);
+  return null;
+}
+
+/** How a message names what may be passed. */
+export const INPUT_TYPES = 'a string, Buffer, TypedArray, DataView, ArrayBuffer or SharedArrayBuffer';

@@ -1,0 +1,74 @@
+/**
+ * Streams of any length through a pool: pieces in, pieces out, with the `via` of the request behind each. They are
+ * admitted as a whole and hold memory for a bounded number of blocks.
+ */
+import { err, ok, type Result } from 'neverthrow';
+import type { WdError } from '../src/base/errors.js';
+import type { Admission } from './admission.js';
+import { encodeBlocks } from './block-run.js';
+import type { Ctx } from './ctx.js';
+import type { DeviceInfo } from './devices.js';
+import type { Prepared } from './prepared.js';
+import { errorOf, type Requests } from './requests.js';
+import { decodeStream } from './stream-run.js';
+import type { Via } from './via.js';
+
+/** One piece of output, or the error that ended the stream. */
+export type PieceResult = Result<{ readonly data: Buffer; readonly via: Via }, WdError>;
+
+export interface PieceParts {
+  readonly prepared: Prepared;
+  readonly devices: readonly DeviceInfo[];
+  readonly requests: Requests;
+  readonly admission: Admission;
+}
+
+const REASON = 'streams go to the device';
+
+export async function* compressPieces(
+  parts: Result<PieceParts, WdError>,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<PieceResult, void, void> {
+  yield* whole(parts, async function* ({ prepared, devices, requests }) {
+    let via: Via = { path: 'device', attempts: 0, reason: REASON };
+    const run = requests.blockRun(prepared, devices, (ctx) => {
+      via = viaOf(ctx);
+    });
+    for await (const data of encodeBlocks(source, run)) yield { data, via };
+  });
+}
+
+export async function* decompressPieces(
+  parts: Result<PieceParts, WdError>,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<PieceResult, void, void> {
+  yield* whole(parts, async function* ({ prepared, devices, requests }) {
+    const { operation } = prepared;
+    const ctx = await requests.pinned(devices, operation.oneShot.qcType);
+    const wiring = { memory: requests.memory, ctx, onRequest: () => {} };
+    for await (const data of decodeStream(source, operation.decode!, wiring)) yield { data, via: viaOf(ctx) };
+  });
+}
+
+type Piece = { readonly data: Buffer; readonly via: Via };
+
+async function* whole(
+  parts: Result<PieceParts, WdError>,
+  pieces: (parts: PieceParts) => AsyncGenerator<Piece, void, void>,
+): AsyncGenerator<PieceResult, void, void> {
+  if (parts.isErr()) return yield err(parts.error);
+  const { admission } = parts.value;
+  const admitted = admission.enter(0);
+  if (admitted.isErr()) return yield err(admitted.error);
+  try {
+    for await (const piece of pieces(parts.value)) yield ok(piece);
+  } catch (failure) {
+    yield err(errorOf(failure));
+  } finally {
+    admission.leave(0);
+  }
+}
+
+function viaOf(ctx: Ctx): Via {
+  return { path: 'device', device: ctx.device, queue: ctx.queueNumber, attempts: 1, reason: REASON };
+}

@@ -1,0 +1,253 @@
+/**
+ * A pool: one process of the machine with its queues, memory and bounded request queue. The face of the library
+ * towards a Node developer; everything it answers is a Result.
+ */
+import { err, ok, type Result, ResultAsync } from 'neverthrow';
+import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
+import { limits } from '../src/base/limits.js';
+import type { Counters, Platform } from '../src/uapi/syscall.js';
+import { Admission } from './admission.js';
+import { CtxDirectory, type QueueInUse } from './ctx-directory.js';
+import { type DeviceInfo, listDevices } from './devices.js';
+import { DmaMemory } from './dma-memory.js';
+import { aborted, noDevice } from './failures.js';
+import { INPUT_TYPES, type Input, inputBytes } from './input.js';
+import type { CompressOptions, DecompressOptions } from './options.js';
+import { type Prepared, PreparedOperations } from './prepared.js';
+import { type Call, Requests, type WdOutput } from './requests.js';
+import { decideRoute, type RouteDecision } from './route.js';
+import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
+import type { UserDriver } from './user-driver.js';
+import type { Explanation } from './via.js';
+
+/** What a machine gives a pool. */
+export interface PoolSource {
+  readonly platform: Platform;
+  readonly userDrivers: readonly UserDriver[];
+  /** Bytes of DMA memory that the pool may map. */
+  readonly memoryLimitBytes: number;
+  /** Ends what was started for this pool; called once, after its process has exited. */
+  readonly end: () => Promise<void>;
+}
+
+/** A question to `explain`: an operation, a size, and the options that the call would have. */
+export interface ExplainQuery extends CompressOptions {
+  readonly op: string;
+  readonly bytes: number;
+}
+
+/** What a pool is made of now. */
+export interface PoolDescription {
+  readonly pid: number;
+  /** PASID of the process on its devices; absent before the first queue is open. */
+  readonly pasid?: number;
+  readonly devices: readonly string[];
+  readonly queues: readonly QueueInUse[];
+  readonly counters: Counters;
+}
+
+/** One operation with its options, checked once. */
+export interface Session {
+  /** Runs the operation on `input`. */
+  run(input: Input, options?: { readonly signal?: AbortSignal }): ResultAsync<WdOutput, WdError>;
+}
+
+export class Pool {
+  readonly #source: PoolSource;
+  readonly #prepared: PreparedOperations;
+  readonly #devices: readonly DeviceInfo[];
+  readonly #directory: CtxDirectory;
+  readonly #admission: Admission;
+  readonly #requests: Requests;
+  #closing: Promise<void> | null = null;
+
+  private constructor(source: PoolSource, devices: readonly DeviceInfo[], memory: { grown: () => void; of: DmaMemory }) {
+    this.#source = source;
+    this.#devices = devices;
+    this.#prepared = new PreparedOperations(source.userDrivers);
+    this.#directory = new CtxDirectory(source.platform, devices);
+    this.#admission = new Admission(source.platform);
+    this.#requests = new Requests({ memory: memory.of, directory: this.#directory, admission: this.#admission });
+    memory.grown = () => this.#directory.dispatchAll();
+  }
+
+  /** A pool on a machine. Used by the entry points; programs call `open`. */
+  static async create(source: PoolSource): Promise<Result<Pool, WdError>> {
+    const devices = await listDevices(source.platform);
+    if (devices.isErr()) return err(devices.error);
+    const memory = {
+      grown: () => {},
+      of: new DmaMemory(source.platform, source.memoryLimitBytes, () => memory.grown()),
+    };
+    await memory.of.grow();
+    return ok(new Pool(source, devices.value, memory));
+  }
+
+  /**
+   * Compresses `input`; the caller may change it right after the call. Errors: InvalidArgument, InvalidState after
+   * close, Busy, Aborted, OutputTooLarge, NoDevice and DeviceLost when the device was asked for.
+   */
+  compress(input: Input, options?: CompressOptions): ResultAsync<WdOutput, WdError> {
+    return this.#run('compress', input, options);
+  }
+
+  /** Decompresses `input`. Errors: as `compress`, and BadData with the code of node:zlib. */
+  decompress(input: Input, options?: DecompressOptions): ResultAsync<WdOutput, WdError> {
+    return this.#run('decompress', input, options);
+  }
+
+  /** An operation of any driver by name, e.g. `copy` or `crc32c`, with its options checked now. */
+  session(spec: { readonly op: string } & Record<string, unknown>): Result<Session, WdError> {
+    if (typeof spec !== 'object' || spec === null) {
+      return err(invalidArgument({ argument: 'spec', value: spec, expected: 'an object with "op"' }));
+    }
+    const { op, ...options } = spec;
+    return this.#prepared.find(op, options).map((prepared) => ({
+      run: (input, { signal } = {}) => this.#start(prepared, { input, signal }),
+    }));
+  }
+
+  /**
+   * Compresses a stream of any length into one gzip member, zlib stream or raw deflate stream: blocks go to all
+   * engines, the output depends on input and options only. The first error ends the stream.
+   */
+  compressStream(source: AsyncIterable<Uint8Array>, options?: CompressOptions): AsyncGenerator<PieceResult, void, void> {
+    return compressPieces(this.#pieces('compress', options), source);
+  }
+
+  /** Decompresses a stream of any length, serially. The first error ends the stream. */
+  decompressStream(
+    source: AsyncIterable<Uint8Array>,
+    options?: DecompressOptions,
+  ): AsyncGenerator<PieceResult, void, void> {
+    return decompressPieces(this.#pieces('decompress', options), source);
+  }
+
+  /**
+   * Opens the queues that an operation will use, which its first request would otherwise do: no system call stands
+   * between requests after this. Errors: InvalidArgument, InvalidState after close, and NoDevice when not one queue
+   * could be opened.
+   */
+  ready(spec: { readonly op: string } & Record<string, unknown>): ResultAsync<void, WdError> {
+    if (typeof spec !== 'object' || spec === null) {
+      return failed(invalidArgument({ argument: 'spec', value: spec, expected: 'an object with "op"' }));
+    }
+    if (this.#closing !== null) return failed(invalidState('the pool is closed; open another one'));
+    const { op, ...options } = spec;
+    return new ResultAsync(this.#ready(this.#prepared.find(op, options)));
+  }
+
+  /** What a call would do, without doing it. */
+  explain(query: ExplainQuery): Result<Explanation, InvalidArgument> {
+    if (typeof query !== 'object' || query === null) {
+      return err(invalidArgument({ argument: 'query', value: query, expected: 'an object with "op" and "bytes"' }));
+    }
+    const { op, bytes, ...options } = query;
+    if (!Number.isSafeInteger(bytes) || bytes < 0) {
+      return err(invalidArgument({ argument: 'bytes', value: bytes, expected: 'a whole number of at least 0' }));
+    }
+    return this.#prepared.find(op, options).map((prepared) => {
+      const { path, reason, devices, requests } = this.#decide(prepared, bytes);
+      return { path, reason, devices: devices.map(({ name }) => name), requests };
+    });
+  }
+
+  /** Devices, queues and counters of this pool, for people and monitors. */
+  async describe(): Promise<PoolDescription> {
+    const { platform } = this.#source;
+    const status = await platform.syscall({ call: 'readFile', path: '/proc/self/status' });
+    const pasid = /^Pasid:\s*(\d+)$/m.exec(status.text ?? '')?.[1];
+    return {
+      pid: platform.pid,
+      ...(pasid === undefined ? {} : { pasid: Number(pasid) }),
+      devices: this.#devices.map(({ name }) => name),
+      queues: this.#directory.queuesInUse(),
+      counters: platform.counters(),
+    };
+  }
+
+  /** What the machine counted so far; no system call. */
+  counters(): Counters {
+    return this.#source.platform.counters();
+  }
+
+  /** Waits for every request, then gives everything back. Later calls answer InvalidState; closing twice is fine. */
+  close(): ResultAsync<void, WdError> {
+    this.#closing ??= this.#close();
+    return ResultAsync.fromSafePromise(this.#closing);
+  }
+
+  async #close(): Promise<void> {
+    await this.#admission.idle();
+    await this.#directory.close();
+    await this.#source.platform.exit();
+    await this.#source.end();
+  }
+
+  async #ready(prepared: Result<Prepared, WdError>): Promise<Result<void, WdError>> {
+    if (prepared.isErr()) return err(prepared.error);
+    const { driver, operation } = prepared.value;
+    const devices = this.#directory.devicesFor(driver, operation);
+    if (devices.length === 0) return err(noDevice(`no device has the algorithm ${operation.algorithm}`));
+    const open = await this.#directory.ready(devices, operation.oneShot.qcType);
+    if (open > 0) return ok(undefined);
+    return err(noDevice(`no queue could be opened on ${devices.map(({ name }) => name).join(', ')}`));
+  }
+
+  #run(op: string, input: unknown, options: unknown): ResultAsync<WdOutput, WdError> {
+    const prepared = this.#prepared.find(op, options);
+    if (prepared.isErr()) return failed(prepared.error);
+    const signal = (options as { signal?: AbortSignal } | undefined)?.signal;
+    return this.#start(prepared.value, { input, signal });
+  }
+
+  #start(prepared: Prepared, given: { input: unknown; signal: AbortSignal | undefined }): ResultAsync<WdOutput, WdError> {
+    const bytes = inputBytes(given.input);
+    const signal = given.signal ?? null;
+    if (bytes === null) return failed(wrongInput(given.input));
+    if (this.#closing !== null) return failed(invalidState('the pool is closed; open another one'));
+    if (signal?.aborted) return failed(aborted(signal.reason));
+    const decision = this.#decide(prepared, bytes.length);
+    if (decision.path === 'device' && decision.devices.length === 0) return failed(noDevice(decision.reason));
+    return new ResultAsync(
+      new Promise((settle) => {
+        const { devices, reason } = decision;
+        this.#go(decision, { prepared, devices, reason, signal, settle }, bytes);
+      }),
+    );
+  }
+
+  #go(decision: RouteDecision, call: Call, bytes: Uint8Array): void {
+    if (decision.way === 'oneShot') this.#requests.oneShot(call, bytes);
+    else if (decision.way === 'blocks') this.#requests.blocks(call, bytes);
+    else if (decision.way === 'stream') this.#requests.stream(call, bytes);
+    else if (decision.way === 'softwareNow') this.#requests.softwareNow(call, bytes);
+    else this.#requests.software(call, bytes);
+  }
+
+  #decide(prepared: Prepared, bytes: number): RouteDecision {
+    return decideRoute(prepared, bytes, this.#directory.devicesFor(prepared.driver, prepared.operation));
+  }
+
+  #pieces(op: string, options: unknown): Result<PieceParts, WdError> {
+    if (this.#closing !== null) return err(invalidState('the pool is closed; open another one'));
+    return this.#prepared.find(op, options).andThen((prepared) => {
+      const devices = this.#directory.devicesFor(prepared.driver, prepared.operation);
+      if (devices.length === 0) return err(noDevice(`no device has the algorithm ${prepared.operation.algorithm}`));
+      return ok({ prepared, devices, requests: this.#requests, admission: this.#admission });
+    });
+  }
+}
+
+function failed(error: WdError): ResultAsync<never, WdError> {
+  return new ResultAsync(Promise.resolve(err(error)));
+}
+
+function wrongInput(value: unknown): InvalidArgument {
+  return invalidArgument({ argument: 'input', value, expected: INPUT_TYPES, code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** Share of the machine's memory that one pool may map for DMA. */
+export function poolMemoryLimit(memoryBytes: number): number {
+  return Math.floor((memoryBytes * 3) / 4 / limits.REQUEST_BYTES_MAX) * limits.REQUEST_BYTES_MAX;
+}

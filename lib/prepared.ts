@@ -1,0 +1,90 @@
+/**
+ * Prepared operations: options checked and turned into SQE formats once, and found again when the next call has
+ * the same options. Comparing a handful of fields costs far less than checking them.
+ */
+import { err, ok, type Result } from 'neverthrow';
+import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
+import { type CheckedOptions, checkOptions } from './options.js';
+import type { Operation, UserDriver } from './user-driver.js';
+
+export interface Prepared {
+  readonly driver: UserDriver;
+  readonly operation: Operation;
+  readonly options: CheckedOptions;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+interface Entry {
+  readonly fields: Fields;
+  readonly count: number;
+  readonly prepared: Prepared;
+}
+
+/** Distinct option sets remembered per operation. */
+const REMEMBERED = 8;
+
+export class PreparedOperations {
+  readonly #drivers: readonly UserDriver[];
+  readonly #entries = new Map<string, Entry[]>();
+
+  constructor(drivers: readonly UserDriver[]) {
+    this.#drivers = drivers;
+  }
+
+  /** The operation `op` with `options`; the caller's `signal` is not part of what is remembered. */
+  find(op: string, options: unknown): Result<Prepared, InvalidArgument> {
+    const entries = this.#entries.get(op);
+    if (entries !== undefined && isPlain(options)) {
+      for (const entry of entries) if (sameFields(entry, options)) return ok(entry.prepared);
+    }
+    return this.#prepare(op, options);
+  }
+
+  #prepare(op: string, options: unknown): Result<Prepared, InvalidArgument> {
+    const driver = this.#drivers.find((candidate) => candidate.operations.includes(op));
+    if (driver === undefined) return err(this.#unknownOperation(op));
+    const checked = checkOptions(options);
+    if (checked.isErr()) return err(checked.error);
+    const operation = driver.prepare({ op, parameters: checked.value.parameters });
+    if (operation.isErr()) return err(operation.error);
+    const prepared = { driver, operation: operation.value, options: checked.value };
+    this.#remember(op, options, prepared);
+    return ok(prepared);
+  }
+
+  #unknownOperation(op: unknown): InvalidArgument {
+    const known = this.#drivers.flatMap((driver) => driver.operations);
+    return invalidArgument({ argument: 'op', value: op, expected: `one of ${known.join(', ')}` });
+  }
+
+  #remember(op: string, options: unknown, prepared: Prepared): void {
+    const fields = { ...(options as Fields | undefined), signal: undefined };
+    const entry = { fields, count: countFields(fields), prepared };
+    const entries = this.#entries.get(op) ?? [];
+    this.#entries.set(op, [entry, ...entries].slice(0, REMEMBERED));
+  }
+}
+
+function isPlain(options: unknown): options is Fields | undefined {
+  return options === undefined || (typeof options === 'object' && options !== null);
+}
+
+function countFields(fields: Fields): number {
+  return Object.keys(fields).filter((key) => fields[key] !== undefined).length;
+}
+
+function sameFields({ fields, count }: Entry, options: Fields | undefined): boolean {
+  let matched = 0;
+  for (const key in options) {
+    const value = options[key];
+    if (value === undefined) continue;
+    if (key === 'signal') {
+      if (value instanceof AbortSignal) continue;
+      return false;
+    }
+    if (fields[key] !== value) return false;
+    matched += 1;
+  }
+  return matched === count;
+}

@@ -1,0 +1,123 @@
+/**
+ * Every limit and default of the machine, in one place: value, unit, reason. How they relate is asserted below.
+ * Options of the public API override the defaults, never the bounds.
+ */
+import { assert } from './assert.js';
+import { GiB, KiB, MEGAPAGE_BYTES, MiB, NS_PER_MS, NS_PER_SECOND, NS_PER_US, PAGE_BYTES } from './units.js';
+
+export const limits = {
+  /** Physical memory of a machine, bytes. Committed only when touched. Must stay below 4 GiB: a live PTE's high word is zero. */
+  MEMORY_BYTES: GiB,
+  MEMORY_BYTES_MIN: 32 * MiB,
+  MEMORY_BYTES_MAX: 4 * GiB - MEGAPAGE_BYTES,
+  /** Coprocessor instances of one kind that a default machine has at most, whatever the number of cores. */
+  ENGINES_MAX: 16,
+  /** Coprocessor instances on one machine: the device directory has one level of 128 entries. */
+  INSTANCES_MAX: 128,
+
+  /** SQ and CQ entries of a queue (HiSilicon queue manager v3). */
+  QUEUE_DEPTH: 1024,
+  /** Hardware queues of one instance. The doorbell's queue number has 10 bits. */
+  QUEUES_PER_INSTANCE: 1024,
+  /** PASIDs: 20 bits, 0 is never handed out. */
+  PASID_MAX: 2 ** 20 - 1,
+  /** Open files of one process. */
+  OPEN_FILES_PER_PROCESS: 4096,
+  /** Processes of one machine. */
+  PROCESSES_MAX: 4096,
+
+  /** Mappings of one process, two for each open queue included. */
+  MAPPINGS_PER_PROCESS: 16_384,
+  /** Bytes of one mapping: the size of all memory that a machine can have. */
+  MAPPING_BYTES_MAX: 4 * GiB,
+  /** Bytes that one readMemory or writeMemory copies. */
+  MEMORY_COPY_BYTES_MAX: 64 * MiB,
+  /** Calls that may wait for a change of one queue's state; further ones are answered EAGAIN. */
+  QUEUE_CALLS_WAITING: 16,
+  /** Characters of a path or of the text written to an attribute. */
+  PATH_LENGTH_MAX: 4096,
+  /** Largest value of isolate_strategy. */
+  ISOLATION_THRESHOLD_MAX: 65_535,
+  /** Errors older than this do not count towards isolation, ns. */
+  ISOLATION_WINDOW_NS: 3600 * NS_PER_SECOND,
+
+  /** Input that one native call of a codec sees at most, bytes: bounds the time to the next yield. */
+  SEGMENT_INPUT_BYTES: 16 * KiB,
+  /** Output room that one native call sees at most, bytes. */
+  SEGMENT_OUTPUT_BYTES: 64 * KiB,
+  /** Length of one ZIP request, bytes (the hardware's own limit). */
+  REQUEST_BYTES_MAX: 8 * MiB,
+  /** Bytes that one queue is served before the engine turns to the next (deficit round robin). */
+  QUEUE_QUANTUM_BYTES: 64 * KiB,
+
+  /** Translations that a device's ATC holds; 1,024 are enough for any one queue (facts measured). */
+  ATC_ENTRIES: 1024,
+  /** Translations that the IOMMU's own cache holds. */
+  IOTLB_ENTRIES: 1024,
+  /** Entries of the IOMMU's command, fault and page-request queues. */
+  IOMMU_QUEUE_ENTRIES: 256,
+  /** Pages that one invalidation names one by one; above it the whole address space is dropped, at bounded cost. */
+  INVALIDATION_PAGES_MAX: 32,
+  /** Commands that wait for room in the command queue before they are widened and merged. */
+  IOMMU_COMMAND_BACKLOG: 4096,
+  /** Unrecoverable DMA faults that are kept for diagnosis. */
+  FAULT_HISTORY: 256,
+  /** Page requests that one address space may have waiting; more are refused. */
+  PAGE_REQUESTS_PER_PASID: 64,
+  /** Pages of one access that the port asks for in one group. */
+  PAGES_PER_REQUEST_GROUP: 32,
+  /** How often a port retries an access whose page request was answered with success. */
+  PAGE_REQUEST_RETRIES: 8,
+
+  /** How long the first idle engine spins before it sleeps, ns: hides the 20 us a side that waking a core costs. */
+  IDLE_SPIN_NS: 20 * NS_PER_US,
+  /** How long every further idle engine spins, ns: more would take the cores from those that work. */
+  IDLE_SPIN_FURTHER_NS: 2 * NS_PER_US,
+  /** Completions that one interrupt covers at most. */
+  COALESCE_MAX: 16,
+  /** How long a completion source is kept referenced after the last request, ms. */
+  UNREF_DELAY_MS: 5,
+  /** Wall-clock time without progress after which the library asks the kernel for the state of a queue, ms. */
+  STALL_BACKSTOP_MS: 5000,
+  /** Time that a worker may take to start, ms. */
+  WORKER_START_MS: 30_000,
+  /** Niceness of engine threads where the system allows it: keeps the application's event loop smooth. */
+  ENGINE_NICENESS: 19,
+
+  /** Requests that a pool holds before it answers Busy. */
+  POOL_REQUESTS_MAX: 65_536,
+  /** Input bytes that a pool holds before it answers Busy. */
+  POOL_INPUT_BYTES_MAX: 256 * MiB,
+  /** Inputs below this go to software unless the caller asks for the device, bytes: a call on the spot is cheaper. */
+  DEVICE_THRESHOLD_BYTES: 512,
+  /** Inputs from this size on are cut into blocks for all engines, bytes. */
+  SPLIT_THRESHOLD_BYTES: MiB,
+  /** Size of such a block, bytes. */
+  BLOCK_BYTES: 512 * KiB,
+  /** Smallest and largest block that may be asked for, bytes. */
+  BLOCK_BYTES_MIN: 64 * KiB,
+  BLOCK_BYTES_MAX: 4 * MiB,
+  /** Bytes before a block that prime its window: the reach of deflate. */
+  DICTIONARY_BYTES: 32 * KiB,
+  /** Input of one stateful request, bytes: what user drivers of this hardware send. */
+  STREAM_CHUNK_BYTES: 128 * KiB,
+
+  /** Records that a trace keeps. */
+  TRACE_TAIL: 4096,
+  /** Watchdog of one hardware step on the virtual clock, ns. */
+  STEP_TIMEOUT_NS: 100 * NS_PER_MS,
+} as const;
+
+assert(limits.MEMORY_BYTES <= limits.MEMORY_BYTES_MAX, 'the default memory is allowed');
+assert(limits.MEMORY_BYTES % MEGAPAGE_BYTES === 0, 'memory is made of whole megapages');
+assert(limits.SEGMENT_INPUT_BYTES % PAGE_BYTES === 0, 'segments are made of pages');
+assert(limits.BLOCK_BYTES_MAX <= limits.REQUEST_BYTES_MAX, 'a block fits one request');
+assert(limits.BLOCK_BYTES_MIN > limits.DICTIONARY_BYTES, 'a block is larger than its dictionary');
+assert(limits.SPLIT_THRESHOLD_BYTES <= limits.REQUEST_BYTES_MAX, 'what is not split fits one request');
+assert(limits.POOL_REQUESTS_MAX > limits.QUEUE_DEPTH, 'a pool can fill a queue');
+assert(limits.INVALIDATION_PAGES_MAX < limits.IOMMU_QUEUE_ENTRIES, 'the command queue holds an invalidation');
+assert(
+  limits.MAPPINGS_PER_PROCESS >= 2 * limits.OPEN_FILES_PER_PROCESS,
+  'a process can map every queue that it can open',
+);
+assert(limits.COALESCE_MAX < limits.QUEUE_DEPTH, 'an interrupt comes before the queue is full');

@@ -1,0 +1,20 @@
+/**
+ * The only door for authors of device models, kernel drivers and policies. Re-exports, nothing else.
+ */
+export { type DriverModule, defineDriver } from './base/define-driver.js';
+export { defineLayout, describeLayout, type Field, type FieldSpec, type Layout } from './base/layout.js';
+export { limits } from './base/limits.js';
+export { definePolicy, type Decision, type PolicyModule, type SchedulableVcoproc, type SchedulerPolicy } from './coproc/policy.js';
+export {
+  type DeviceDescription,
+  type DeviceModel,
+  type Dma,
+  type DmaAddress,
+  DmaFault,
+  type Preemption,
+  readAddress,
+  type RegisterAccess,
+  type RegisterSpec,
+  type SqeRequest,
+} from './hw/device-model.js';
+export type { KernelDriver } from './kernel/kernel-driver.js';

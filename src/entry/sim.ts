@@ -1,0 +1,30 @@
+/**
+ * `warpdrive/sim`: the deterministic machine. One seed, one trace; user code, kernel and devices take turns on a
+ * virtual clock.
+ */
+import { err, ResultAsync } from 'neverthrow';
+import { Pool, poolMemoryLimit } from '../../lib/pool.js';
+import type { UserDriver } from '../../lib/user-driver.js';
+import type { WdError } from '../base/errors.js';
+import { MiB } from '../base/units.js';
+import { InlineMachine, type InlineMachineOptions } from '../machine/inline/inline-machine.js';
+import type { MachineDriver } from '../machine/machine-driver.js';
+
+export type { Counters, Platform, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
+export { InlineMachine as Machine, type InlineMachineOptions, type MachineDriver };
+
+/** A pool as a new process of `machine`, with the user drivers of `drivers`. */
+export function openPool(
+  machine: InlineMachine,
+  drivers: readonly MachineDriver[],
+): ResultAsync<Pool, WdError> {
+  return new ResultAsync(create(machine, drivers));
+}
+
+async function create(machine: InlineMachine, drivers: readonly MachineDriver[]) {
+  const platform = machine.createProcess();
+  if (platform.isErr()) return err(platform.error);
+  const userDrivers = await Promise.all(drivers.map(async ({ userDriver }) => (await userDriver()) as UserDriver));
+  const memoryLimitBytes = poolMemoryLimit(64 * MiB);
+  return Pool.create({ platform: platform.value, userDrivers, memoryLimitBytes, end: async () => {} });
+}

@@ -1,0 +1,228 @@
+/**
+ * One queue as the engine serves it: its rings through the DMA port, its words on MMIO page 0, its shared queue
+ * context, and the request that is being executed.
+ *
+ * Rules (docs/memory-model.md): a CQ slot is reserved before an SQE is taken; the SQE is copied once and only the
+ * copy is used; the SQ slot is written back first, then the CQE body, then its phase. Everything that the user
+ * side writes is checked against private limits before use; a value out of range stops this queue and no other.
+ */
+import { CQE_BYTES, dusShape, type DusShape, queueWord } from '../uapi/queue-layout.js';
+import type { QueueBinding, QueueErrorReason } from './coproc-port.js';
+import type { SqeRequest } from './device-model.js';
+import type { DmaPort } from './dma-port.js';
+import { NO_PASID } from './iommu/translation.js';
+import { queueContextLayout, queueContextState } from './queue-context.js';
+import { QueueDma } from './queue-dma.js';
+import { permission } from './translation-cache.js';
+
+const context = queueContextLayout.fields;
+const wordIndex = (binding: QueueBinding, offset: number): number => (binding.mmioAddress + offset) >>> 2;
+
+export class EngineQueue {
+  readonly binding: QueueBinding;
+  readonly request: SqeRequest;
+  readonly dma: QueueDma;
+  /** The request being executed; null between requests. */
+  running: Generator<number, void, void> | null = null;
+  /** Bytes that this queue may still be served before the next one has its turn. */
+  deficitBytes = 0;
+  /** Why the queue was stopped, null while it is fine. */
+  error: QueueErrorReason | null = null;
+
+  #errorClaimed = false;
+
+  readonly #port: DmaPort;
+  readonly #words: Int32Array;
+  readonly #shape: DusShape;
+  readonly #sqeWords: Int32Array;
+  readonly #sqTailWord: number;
+  readonly #cqHeadWord: number;
+  readonly #eventWord: number;
+  readonly #asleepWord: number;
+  readonly #stalledWord: number;
+  readonly #pendingWord: number;
+  /** Free-running counts, all modulo 2^32. */
+  #sqHead = 0;
+  #sqTail = 0;
+  #cqTail = 0;
+  #cqHead = 0;
+  #phase = 1;
+  /** CQEs that an interrupt has told the consumer of. */
+  #reported = 0;
+
+  constructor(port: DmaPort, binding: QueueBinding, sqeBytes: number) {
+    this.binding = binding;
+    this.#port = port;
+    this.#words = port.memory.i32;
+    this.#shape = dusShape(sqeBytes, binding.sqDepth, binding.cqDepth);
+    this.#sqeWords = new Int32Array(sqeBytes / 4);
+    this.dma = new QueueDma(port, binding.pasid);
+    this.request = {
+      sqe: new DataView(this.#sqeWords.buffer),
+      qcType: binding.qcType,
+      owner: binding.epoch,
+    };
+    this.#sqTailWord = wordIndex(binding, queueWord.SQ_TAIL);
+    this.#cqHeadWord = wordIndex(binding, queueWord.CQ_HEAD);
+    this.#eventWord = wordIndex(binding, queueWord.EVENT_INDEX);
+    this.#asleepWord = wordIndex(binding, queueWord.ENGINE_ASLEEP);
+    this.#stalledWord = wordIndex(binding, queueWord.STALLED);
+    this.#pendingWord = wordIndex(binding, queueWord.INTERRUPT_PENDING);
+    this.#storeContext(queueContextState.SERVED);
+  }
+
+  /** Whether a request could be started or resumed now; looks at the user side's words afresh. */
+  get ready(): boolean {
+    if (this.error !== null) return false;
+    if (this.running !== null) return !this.dma.waiting;
+    return this.#sampleTail() && this.#completionSlotFree();
+  }
+
+  /** True once after the queue broke a rule. */
+  claimError(): boolean {
+    if (this.error === null || this.#errorClaimed) return false;
+    this.#errorClaimed = true;
+    return true;
+  }
+
+  /** Whether an SQE is submitted that cannot be taken for want of a CQ slot. */
+  get blocked(): boolean {
+    return this.error === null && this.running === null && this.#sampleTail() && !this.#completionSlotFree();
+  }
+
+  /** Publishes why the engine needs a wake for this queue (`engineAsleep`). */
+  setAsleep(reason: number): void {
+    Atomics.store(this.#words, this.#asleepWord, reason);
+  }
+
+  /** Reserves a CQ slot and copies the next SQE; false when there is none, no slot, or the queue broke a rule. */
+  take(): boolean {
+    if (this.error !== null || !this.#sampleTail() || !this.#completionSlotFree()) return false;
+    const slot = (this.#sqHead >>> 0) % this.#shape.sqDepth;
+    const at = this.#ring(slot * this.#shape.sqeBytes, permission.READ);
+    if (at < 0) return this.#fail('ring not reachable');
+    const sqe = this.#sqeWords;
+    for (let i = 0, from = at >>> 2; i < sqe.length; i++) sqe[i] = this.#words[from + i]!;
+    this.#noteInFlight(1, slot + 1);
+    return true;
+  }
+
+  /** Writes the SQE back, publishes its CQE, and tells whether the consumer asked for an interrupt here. */
+  complete(): boolean {
+    const slot = (this.#sqHead >>> 0) % this.#shape.sqDepth;
+    if (!this.#writeBack(slot) || !this.#publish(slot)) {
+      this.#fail('ring not reachable');
+      return true;
+    }
+    this.#sqHead = (this.#sqHead + 1) | 0;
+    this.#cqTail = (this.#cqTail + 1) | 0;
+    this.#noteInFlight(0, 0);
+    this.#storeCounts();
+    return Atomics.load(this.#words, this.#eventWord) === this.#cqTail;
+  }
+
+  /** CQEs published that no interrupt has told of. */
+  get unreported(): boolean {
+    return this.#reported !== this.#cqTail;
+  }
+
+  /** True when the consumer must be sent an interrupt: it has not been sent one that it did not look at yet. */
+  claimInterrupt(): boolean {
+    this.#reported = this.#cqTail;
+    return Atomics.exchange(this.#words, this.#pendingWord, 1) === 0;
+  }
+
+  /** The queue cannot progress: finished completions must not wait for the event index. */
+  setStalled(stalled: boolean): void {
+    Atomics.store(this.#words, this.#stalledWord, stalled ? 1 : 0);
+  }
+
+  /** Ends the request being executed, if any. */
+  abandonRequest(): void {
+    this.running?.return();
+    this.running = null;
+    this.dma.abandon();
+  }
+
+  /** The queue is served no longer. */
+  close(): void {
+    this.abandonRequest();
+    this.setAsleep(0);
+    this.#storeContext(this.error === null ? queueContextState.DETACHED : queueContextState.ERROR);
+  }
+
+  /** Samples the SQ tail; true when an SQE is there. An advance beyond the depth stops the queue. */
+  #sampleTail(): boolean {
+    this.#sqTail = Atomics.load(this.#words, this.#sqTailWord);
+    const submitted = (this.#sqTail - this.#sqHead) >>> 0;
+    if (submitted <= this.#shape.sqDepth) return submitted > 0;
+    this.#fail('tail beyond depth');
+    return false;
+  }
+
+  #completionSlotFree(): boolean {
+    if ((this.#cqTail - this.#cqHead) >>> 0 < this.#shape.cqDepth) return true;
+    this.#cqHead = Atomics.load(this.#words, this.#cqHeadWord);
+    const unconsumed = (this.#cqTail - this.#cqHead) >>> 0;
+    if (unconsumed <= this.#shape.cqDepth) return unconsumed < this.#shape.cqDepth;
+    this.#fail('head beyond tail');
+    return false;
+  }
+
+  /** Physical address of a ring offset, through the ring address space. An entry never crosses a page. */
+  #ring(offset: number, needed: number): number {
+    return this.#port.translate(NO_PASID, this.binding.ringAddress + offset, needed);
+  }
+
+  #writeBack(slot: number): boolean {
+    const at = this.#ring(slot * this.#shape.sqeBytes, permission.WRITE);
+    if (at < 0) return false;
+    const sqe = this.#sqeWords;
+    for (let i = 0, to = at >>> 2; i < sqe.length; i++) this.#words[to + i] = sqe[i]!;
+    return true;
+  }
+
+  #publish(slot: number): boolean {
+    const index = this.#cqTail >>> 0;
+    const entry = index % this.#shape.cqDepth;
+    const at = this.#ring(this.#shape.cqOffset + entry * CQE_BYTES, permission.WRITE);
+    if (at < 0) return false;
+    const word = at >>> 2;
+    this.#words[word] = 0;
+    this.#words[word + 1] = 0;
+    this.#words[word + 2] = slot | (this.binding.queueNumber << 16);
+    // The half-word with the phase publishes everything before it: last, and with order.
+    Atomics.store(this.#port.memory.u16, (at + 14) >>> 1, this.#phase);
+    if (entry === this.#shape.cqDepth - 1) this.#phase ^= 1;
+    return true;
+  }
+
+  #fail(reason: QueueErrorReason): false {
+    if (this.error !== null) return false;
+    this.error = reason;
+    this.#storeContext(queueContextState.ERROR);
+    for (const offset of [this.#shape.rxStatusOffset, this.#shape.txStatusOffset]) {
+      const at = this.#ring(offset, permission.WRITE);
+      if (at >= 0) Atomics.store(this.#words, at >>> 2, 1);
+    }
+    return false;
+  }
+
+  #noteInFlight(reserved: number, slotPlusOne: number): void {
+    const base = this.binding.contextAddress >>> 2;
+    this.#words[base + (context.reserved.spec.at >>> 2)] = reserved;
+    this.#words[base + (context.slotInFlight.spec.at >>> 2)] = slotPlusOne;
+  }
+
+  #storeCounts(): void {
+    const base = this.binding.contextAddress >>> 2;
+    this.#words[base + (context.sqHead.spec.at >>> 2)] = this.#sqHead;
+    this.#words[base + (context.phase.spec.at >>> 2)] = this.#phase;
+    Atomics.store(this.#words, base + (context.cqTail.spec.at >>> 2), this.#cqTail);
+  }
+
+  #storeContext(state: number): void {
+    this.#storeCounts();
+    Atomics.store(this.#words, (this.binding.contextAddress + context.state.spec.at) >>> 2, state);
+  }
+}

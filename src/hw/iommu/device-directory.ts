@@ -1,0 +1,190 @@
+/**
+ * From a device id to its device context: the walk through one to three levels of device directory, every check
+ * of the context, and the cache of contexts.
+ *
+ * A context is cached only after it passed every check, so an entry with V = 0 never is. Slots are preallocated
+ * and filled in place.
+ */
+import type { MemoryView } from '../memory-view.js';
+import { Cause } from './causes.js';
+import { DEVICE_CONTEXT, DIRECTORY_ENTRY, maskOf, reservedBits } from './layouts.js';
+import { ppnAt0, ppnAt10 } from './pte.js';
+import { type IommuRegisterFile, REGISTERS } from './registers.js';
+
+/** Values of ddtp's mode field. */
+export const DirectoryMode = { off: 0, bare: 1, oneLevel: 2, twoLevel: 3, threeLevel: 4 } as const;
+
+/** What fsc holds in each kind of context. */
+export const FscMode = { bare: 0, sv39: 8, pd8: 1, pd17: 2, pd20: 3 } as const;
+
+const { fields } = DEVICE_CONTEXT;
+const Tc = {
+  valid: maskOf(fields.valid),
+  enAts: maskOf(fields.enAts),
+  enPri: maskOf(fields.enPri),
+  t2gpa: maskOf(fields.t2gpa),
+  dtf: maskOf(fields.dtf),
+  pdtv: maskOf(fields.pdtv),
+  prpr: maskOf(fields.prpr),
+  gade: maskOf(fields.gade),
+  sade: maskOf(fields.sade),
+  dpe: maskOf(fields.dpe),
+} as const;
+
+/** Features that this IOMMU does not have, and bits that have no meaning. */
+const TC_MUST_BE_ZERO = reservedBits(DEVICE_CONTEXT, 0) | Tc.t2gpa | maskOf(fields.sbe) | maskOf(fields.sxl);
+const SECOND_STAGE_AT = fields.iohgatpPpnLow.spec.at;
+const TA_AT = fields.pscid.spec.at;
+const FSC_AT = fields.fscPpnLow.spec.at;
+const TA_LOW_RESERVED = reservedBits(DEVICE_CONTEXT, TA_AT);
+const FSC_HIGH_RESERVED = reservedBits(DEVICE_CONTEXT, fields.fscMode.spec.at);
+const ENTRY_LOW_RESERVED = reservedBits(DIRECTORY_ENTRY, 0);
+const ENTRY_HIGH_RESERVED = reservedBits(DIRECTORY_ENTRY, 4);
+const ENTRY_VALID = maskOf(DIRECTORY_ENTRY.fields.valid);
+
+const SECOND_STAGE_SV39X4 = 8;
+/** The second-stage root is 16 KiB, aligned. */
+const ROOT_ALIGNMENT = 3;
+
+/** Whether a non-leaf directory entry (`low`, `high`), device or process, sets a reserved bit. */
+export function hasReservedBits(low: number, high: number): boolean {
+  return (low & ENTRY_LOW_RESERVED) !== 0 || (high & ENTRY_HIGH_RESERVED) !== 0;
+}
+
+/** A device context, decoded. */
+export class DeviceContext {
+  /** Key and age of the slot; a slot that was never filled has `deviceId` -1. */
+  deviceId = -1;
+  generation = 0;
+
+  enAts = false;
+  enPri = false;
+  /** Translation faults leave no record. */
+  faultsDisabled = false;
+  /** `fscRoot` is a process directory. */
+  hasProcesses = false;
+  /** Automatic page responses carry the PASID. */
+  answersWithPasid = false;
+  marksFirstStage = false;
+  marksSecondStage = false;
+  /** A request without PASID belongs to process 0. */
+  defaultsToProcess0 = false;
+  secondStage = false;
+  secondStageRoot = 2 ** 43;
+  /** One of `FscMode`. */
+  fscMode = 0;
+  fscRoot = 2 ** 43;
+}
+
+/** Finds device contexts, cached. The answer is in `context` when `locate` answers `Cause.none`. */
+export class DeviceDirectory {
+  readonly #memory: MemoryView;
+  readonly #registers: IommuRegisterFile;
+  readonly #slots: readonly DeviceContext[];
+  readonly #caches: boolean;
+
+  /** The context found last; valid until the next `locate`. */
+  context: DeviceContext;
+
+  /** `slotCount` is a power of two; 0 walks every time. */
+  constructor(memory: MemoryView, registers: IommuRegisterFile, slotCount: number) {
+    this.#memory = memory;
+    this.#registers = registers;
+    this.#caches = slotCount > 0;
+    // Without a cache one slot still serves as scratch.
+    this.#slots = Array.from({ length: Math.max(1, slotCount) }, () => new DeviceContext());
+    this.context = this.#slots[0]!;
+  }
+
+  /** Looks `deviceId` up under `mode`, one of the three with a directory. Answers a cause. */
+  locate(generation: number, mode: number, deviceId: number): number {
+    const slot = this.#slots[deviceId & (this.#slots.length - 1)]!;
+    this.context = slot;
+    if (this.#caches && slot.deviceId === deviceId && slot.generation === generation) return Cause.none;
+    if (exceedsMode(mode, deviceId)) return Cause.requestDisallowed;
+    slot.deviceId = -1;
+    const cause = this.#walk(slot, mode, deviceId);
+    if (cause === Cause.none) {
+      slot.deviceId = deviceId;
+      slot.generation = generation;
+    }
+    return cause;
+  }
+
+  #walk(slot: DeviceContext, mode: number, deviceId: number): number {
+    const { at } = REGISTERS.ddtp;
+    let table = ppnAt10(this.#registers.read32(at), this.#registers.read32(at + 4));
+    for (let level = mode - DirectoryMode.oneLevel; level > 0; level--) {
+      const index = level === 2 ? (deviceId >>> 16) & 0xff : (deviceId >>> 7) & 0x1ff;
+      const address = table * 4096 + index * DIRECTORY_ENTRY.bytes;
+      if (address + DIRECTORY_ENTRY.bytes > this.#memory.bytes) return Cause.deviceDirectoryAccess;
+      const low = this.#memory.load32(address);
+      const high = this.#memory.load32(address + 4);
+      if ((low & ENTRY_VALID) === 0) return Cause.deviceEntryInvalid;
+      if (hasReservedBits(low, high)) return Cause.deviceEntryMisconfigured;
+      table = ppnAt10(low, high);
+    }
+    return this.#load(slot, table * 4096 + (deviceId & 0x7f) * DEVICE_CONTEXT.bytes);
+  }
+
+  #load(slot: DeviceContext, address: number): number {
+    const memory = this.#memory;
+    if (address + DEVICE_CONTEXT.bytes > memory.bytes) return Cause.deviceDirectoryAccess;
+    const tc = memory.load32(address);
+    if ((tc & Tc.valid) === 0) return Cause.deviceEntryInvalid;
+    const taReserved =
+      (memory.load32(address + TA_AT) & TA_LOW_RESERVED) | memory.load32(address + TA_AT + 4);
+    if (memory.load32(address + 4) !== 0 || taReserved !== 0) return Cause.deviceEntryMisconfigured;
+    decodeControl(slot, tc);
+    const secondLow = memory.load32(address + SECOND_STAGE_AT);
+    const secondHigh = memory.load32(address + SECOND_STAGE_AT + 4);
+    decodeSecondStage(slot, secondLow, secondHigh);
+    const fscHigh = memory.load32(address + FSC_AT + 4);
+    slot.fscMode = fscHigh >>> 28;
+    slot.fscRoot = ppnAt0(memory.load32(address + FSC_AT), fscHigh);
+    const wrong =
+      !isControlValid(tc) ||
+      !isSecondStageValid(secondLow, secondHigh) ||
+      (fscHigh & FSC_HIGH_RESERVED) !== 0 ||
+      !isFscModeValid(slot);
+    return wrong ? Cause.deviceEntryMisconfigured : Cause.none;
+  }
+}
+
+function exceedsMode(mode: number, deviceId: number): boolean {
+  if (mode === DirectoryMode.threeLevel) return false;
+  return deviceId >>> (mode === DirectoryMode.twoLevel ? 16 : 7) !== 0;
+}
+
+function decodeControl(slot: DeviceContext, tc: number): void {
+  slot.enAts = (tc & Tc.enAts) !== 0;
+  slot.enPri = (tc & Tc.enPri) !== 0;
+  slot.faultsDisabled = (tc & Tc.dtf) !== 0;
+  slot.hasProcesses = (tc & Tc.pdtv) !== 0;
+  slot.answersWithPasid = (tc & Tc.prpr) !== 0;
+  slot.marksFirstStage = (tc & Tc.sade) !== 0;
+  slot.marksSecondStage = (tc & Tc.gade) !== 0;
+  slot.defaultsToProcess0 = (tc & Tc.dpe) !== 0;
+}
+
+function isControlValid(tc: number): boolean {
+  if ((tc & TC_MUST_BE_ZERO) !== 0) return false;
+  if ((tc & Tc.enPri) !== 0 && (tc & Tc.enAts) === 0) return false;
+  if ((tc & Tc.prpr) !== 0 && (tc & Tc.enPri) === 0) return false;
+  return (tc & Tc.dpe) === 0 || (tc & Tc.pdtv) !== 0;
+}
+
+function decodeSecondStage(slot: DeviceContext, low: number, high: number): void {
+  slot.secondStage = high >>> 28 === SECOND_STAGE_SV39X4;
+  slot.secondStageRoot = ppnAt0(low, high);
+}
+
+function isSecondStageValid(low: number, high: number): boolean {
+  const mode = high >>> 28;
+  return mode === 0 || (mode === SECOND_STAGE_SV39X4 && (low & ROOT_ALIGNMENT) === 0);
+}
+
+function isFscModeValid(slot: DeviceContext): boolean {
+  if (slot.hasProcesses) return slot.fscMode <= FscMode.pd20;
+  return slot.fscMode === FscMode.bare || slot.fscMode === FscMode.sv39;
+}

@@ -1,0 +1,147 @@
+/**
+ * The first stage: a process's virtual address to guest-physical through an Sv39 table. The pages of the table
+ * are guest-physical themselves, so each goes through the second stage first.
+ *
+ * One object per walker, its fields overwritten by every call: a walk allocates nothing.
+ */
+import type { MemoryView } from '../memory-view.js';
+import { AccessFaults, Cause, GuestPageFaults, Intent, type IntentIndex, PageFaults } from './causes.js';
+import type { DeviceContext } from './device-directory.js';
+import {
+  EntryKind,
+  kindOf,
+  leafPage,
+  leafShift,
+  MARK_ATTEMPTS,
+  mark,
+  missingMarks,
+  Need,
+  PERMISSIONS,
+  Pte,
+  ppnAt10,
+} from './pte.js';
+import { Outcome, type SecondStage } from './second-stage.js';
+
+const TOP_LEVEL = 2;
+/** In place of a cause: the leaf changed between being read and being marked. */
+const CHANGED = -1;
+/** Low bits of iotval2: a table page was to be read, or to be written. */
+const TABLE_READ = 1;
+const TABLE_WRITE = 3;
+
+/** Who asks, and for what. Filled by the translator once per request. */
+export class FirstStageAccess {
+  /** See `Need`. */
+  need: number = Need.read;
+  /** One of `Intent`: selects the cause of a fault. */
+  intent: IntentIndex = Intent.read;
+  supervisor = false;
+  supervisorMayUseUserPages = false;
+}
+
+/** Translates virtual pages; the answer stays in the fields until the next call. */
+export class FirstStage {
+  readonly #memory: MemoryView;
+  readonly #secondStage: SecondStage;
+  #table = 2 ** 43;
+  #address = 2 ** 53;
+
+  /** Guest page of the last translation that ended in `Cause.none`. */
+  page = 2 ** 43;
+  /** log2 of the bytes that its leaf covers. */
+  shift = 12;
+  /** Low word of its leaf, as it is in memory now. */
+  leaf = 0;
+  /** The leaf or a pointer above it was global. */
+  global = false;
+  /** After a second-stage page fault: the page of the table, and whether it was to be read (1) or written (3). */
+  guestPage = 2 ** 43;
+  guestOffset = 0;
+
+  constructor(memory: MemoryView, secondStage: SecondStage) {
+    this.#memory = memory;
+    this.#secondStage = secondStage;
+  }
+
+  /** Translates the address (`high`, `low`) through the table at guest page `root`. Answers a cause. */
+  translate(
+    device: DeviceContext,
+    root: number,
+    high: number,
+    low: number,
+    access: FirstStageAccess,
+  ): number {
+    const extension = high >> 6;
+    if (extension !== 0 && extension !== -1) return PageFaults[access.intent];
+    // Virtual page number in its 27 meaningful bits.
+    return this.#walk(device, root, ((high & 0x7f) << 20) | (low >>> 12), access);
+  }
+
+  #walk(device: DeviceContext, root: number, page: number, access: FirstStageAccess): number {
+    this.#table = root;
+    this.global = false;
+    let attempts = MARK_ATTEMPTS;
+    for (let level = TOP_LEVEL; level >= 0; level--) {
+      const unreachable = this.#reach(device, (page >>> (9 * level)) & 0x1ff, access.intent);
+      if (unreachable !== Cause.none) return unreachable;
+      const low = this.#memory.load32(this.#address);
+      const high = this.#memory.load32(this.#address + 4);
+      const kind = kindOf(low, high, level);
+      if (kind === EntryKind.pointer) {
+        this.#table = ppnAt10(low, high);
+        this.global ||= (low & Pte.G) !== 0;
+        continue;
+      }
+      if (kind === EntryKind.invalid || !isPermitted(low, access)) return PageFaults[access.intent];
+      const cause = this.#mark(device, low, access);
+      if (cause === CHANGED && --attempts > 0) {
+        level++;
+        continue;
+      }
+      this.global ||= (low & Pte.G) !== 0;
+      this.page = leafPage(low, high, level, page);
+      this.shift = leafShift(high, level);
+      return cause === CHANGED ? PageFaults[access.intent] : cause;
+    }
+    return PageFaults[access.intent];
+  }
+
+  /** Finds the physical address of entry `index` of the current table. */
+  #reach(device: DeviceContext, index: number, intent: IntentIndex): number {
+    const outcome = this.#secondStage.translate(device, this.#table, Need.read);
+    if (outcome === Outcome.pageFault) return this.#tableFault(TABLE_READ, intent);
+    this.#address = this.#secondStage.ppn * 4096 + index * 8;
+    const reachable = outcome === Outcome.done && this.#address + 8 <= this.#memory.bytes;
+    return reachable ? Cause.none : AccessFaults[intent];
+  }
+
+  #tableFault(offset: number, intent: IntentIndex): number {
+    this.guestPage = this.#table;
+    this.guestOffset = offset;
+    return GuestPageFaults[intent];
+  }
+
+  /**
+   * Sets A and D of the leaf `low` where they are missing and hardware may: the device context says so, and the
+   * domain may write its own table.
+   */
+  #mark(device: DeviceContext, low: number, { need, intent }: FirstStageAccess): number {
+    const marks = missingMarks(low, need);
+    this.leaf = low | marks;
+    if (marks === 0) return Cause.none;
+    if (!device.marksFirstStage) return PageFaults[intent];
+    // The table was read as a page that is only read; now it is written, and dirty like any other page.
+    const outcome = this.#secondStage.translate(device, this.#table, Need.write);
+    if (outcome === Outcome.pageFault) return this.#tableFault(TABLE_WRITE, intent);
+    if (outcome !== Outcome.done) return AccessFaults[intent];
+    return mark(this.#memory, this.#address, low, marks) ? Cause.none : CHANGED;
+  }
+}
+
+/** Whether the leaf `low` permits the access, accessed and dirty bits aside. */
+function isPermitted(low: number, access: FirstStageAccess): boolean {
+  if ((access.need & PERMISSIONS & ~low) !== 0) return false;
+  const userPage = (low & Pte.U) !== 0;
+  if (!access.supervisor) return userPage;
+  return !userPage || (access.supervisorMayUseUserPages && access.intent !== Intent.execute);
+}

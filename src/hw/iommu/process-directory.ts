@@ -1,0 +1,131 @@
+/**
+ * From a process id to its process context: the walk through a process directory of one to three levels, whose
+ * pages lie in guest-physical memory, and the cache of contexts.
+ *
+ * A context is cached only after it passed every check. The permission of a privileged request (ENS) is judged
+ * by the caller, per request.
+ */
+import { assert } from '../../base/assert.js';
+import type { MemoryView } from '../memory-view.js';
+import { Cause, GuestPageFaults, type IntentIndex } from './causes.js';
+import { type DeviceContext, FscMode, hasReservedBits } from './device-directory.js';
+import { DIRECTORY_ENTRY, maskOf, PROCESS_CONTEXT, reservedBits } from './layouts.js';
+import { Need, ppnAt0, ppnAt10 } from './pte.js';
+import { Outcome, type SecondStage } from './second-stage.js';
+
+const { fields } = PROCESS_CONTEXT;
+const VALID = maskOf(fields.valid);
+const ENS = maskOf(fields.ens);
+const SUM = maskOf(fields.sum);
+const LOW_RESERVED = reservedBits(PROCESS_CONTEXT, 0);
+const FSC_AT = fields.fscPpnLow.spec.at;
+const FSC_HIGH_RESERVED = reservedBits(PROCESS_CONTEXT, fields.fscMode.spec.at);
+
+/** A process context, decoded. */
+export class ProcessContext {
+  /** Key and age of the slot; a slot that was never filled has `processId` -1. */
+  deviceId = -1;
+  processId = -1;
+  generation = 0;
+
+  /** Supervisor requests are allowed. */
+  allowsSupervisor = false;
+  /** A supervisor may read and write user pages. */
+  supervisorMayUseUserPages = false;
+  /** The first stage is Sv39, not Bare. */
+  firstStage = false;
+  firstStageRoot = 2 ** 43;
+}
+
+/** Finds process contexts, cached. The answer is in `context` when `locate` answers `Cause.none`. */
+export class ProcessDirectory {
+  readonly #memory: MemoryView;
+  readonly #secondStage: SecondStage;
+  readonly #slots: readonly ProcessContext[];
+  readonly #caches: boolean;
+  /** Physical address that `#reach` found. */
+  #address = 2 ** 53;
+
+  /** The context found last; valid until the next `locate`. */
+  context: ProcessContext;
+  /** After a second-stage page fault: the guest page and offset of the entry that could not be read. */
+  guestPage = 2 ** 43;
+  guestOffset = 0;
+
+  /** `slotCount` is a power of two; 0 walks every time. */
+  constructor(memory: MemoryView, secondStage: SecondStage, slotCount: number) {
+    this.#memory = memory;
+    this.#secondStage = secondStage;
+    this.#caches = slotCount > 0;
+    this.#slots = Array.from({ length: Math.max(1, slotCount) }, () => new ProcessContext());
+    this.context = this.#slots[0]!;
+  }
+
+  /**
+   * Looks `processId` up in the directory of `device`, which is not Bare and wide enough for it. `intent` selects
+   * the cause of a second-stage page fault. Answers a cause.
+   */
+  locate(generation: number, device: DeviceContext, processId: number, intent: IntentIndex): number {
+    const slot = this.#slots[(processId ^ (device.deviceId * 7)) & (this.#slots.length - 1)]!;
+    this.context = slot;
+    const sameKey = slot.processId === processId && slot.deviceId === device.deviceId;
+    if (this.#caches && sameKey && slot.generation === generation) return Cause.none;
+    slot.processId = -1;
+    const cause = this.#walk(slot, device, processId, intent);
+    if (cause === Cause.none) {
+      slot.processId = processId;
+      slot.deviceId = device.deviceId;
+      slot.generation = generation;
+    }
+    return cause;
+  }
+
+  #walk(slot: ProcessContext, device: DeviceContext, processId: number, intent: IntentIndex): number {
+    assert(device.fscMode >= FscMode.pd8 && device.fscMode <= FscMode.pd20, 'a process directory has levels');
+    let table = device.fscRoot;
+    for (let level = device.fscMode - FscMode.pd8; level > 0; level--) {
+      const index = level === 2 ? (processId >>> 17) & 7 : (processId >>> 8) & 0x1ff;
+      const cause = this.#reach(device, table, index * DIRECTORY_ENTRY.bytes, DIRECTORY_ENTRY.bytes, intent);
+      if (cause !== Cause.none) return cause;
+      const low = this.#memory.load32(this.#address);
+      const high = this.#memory.load32(this.#address + 4);
+      if ((low & VALID) === 0) return Cause.processEntryInvalid;
+      if (hasReservedBits(low, high)) return Cause.processEntryMisconfigured;
+      table = ppnAt10(low, high);
+    }
+    const offset = (processId & 0xff) * PROCESS_CONTEXT.bytes;
+    const cause = this.#reach(device, table, offset, PROCESS_CONTEXT.bytes, intent);
+    return cause === Cause.none ? this.#load(slot) : cause;
+  }
+
+  /** Finds the physical address of `bytes` bytes at `offset` in guest page `page`. */
+  #reach(device: DeviceContext, page: number, offset: number, bytes: number, intent: IntentIndex): number {
+    const outcome = this.#secondStage.translate(device, page, Need.read);
+    if (outcome === Outcome.pageFault) {
+      this.guestPage = page;
+      this.guestOffset = offset;
+      return GuestPageFaults[intent];
+    }
+    this.#address = this.#secondStage.ppn * 4096 + offset;
+    const reachable = outcome === Outcome.done && this.#address + bytes <= this.#memory.bytes;
+    return reachable ? Cause.none : Cause.processDirectoryAccess;
+  }
+
+  #load(slot: ProcessContext): number {
+    const memory = this.#memory;
+    const address = this.#address;
+    const low = memory.load32(address);
+    if ((low & VALID) === 0) return Cause.processEntryInvalid;
+    const fscHigh = memory.load32(address + FSC_AT + 4);
+    const mode = fscHigh >>> 28;
+    const reserved = (low & LOW_RESERVED) | memory.load32(address + 4) | (fscHigh & FSC_HIGH_RESERVED);
+    if (reserved !== 0 || (mode !== FscMode.bare && mode !== FscMode.sv39)) {
+      return Cause.processEntryMisconfigured;
+    }
+    slot.allowsSupervisor = (low & ENS) !== 0;
+    slot.supervisorMayUseUserPages = (low & SUM) !== 0;
+    slot.firstStage = mode === FscMode.sv39;
+    slot.firstStageRoot = ppnAt0(memory.load32(address + FSC_AT), fscHigh);
+    return Cause.none;
+  }
+}

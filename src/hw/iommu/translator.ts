@@ -1,0 +1,221 @@
+/**
+ * One translation, step by step in the specification's order ("Process to translate an IOVA"): the first check
+ * that fails decides the cause. Works without the translation cache and without answering anybody; `Iommu` does
+ * both.
+ *
+ * All intermediate values live in fields that every request overwrites, so that nothing is allocated.
+ */
+import type { MemoryView } from '../memory-view.js';
+import { AccessFaults, Cause, GuestPageFaults, Intent, intentOf } from './causes.js';
+import { type DeviceContext, DeviceDirectory, DirectoryMode, FscMode } from './device-directory.js';
+import { FirstStage, FirstStageAccess } from './first-stage.js';
+import { ProcessDirectory } from './process-directory.js';
+import { BARE_GRANT, Need } from './pte.js';
+import { type IommuRegisterFile, REGISTERS } from './registers.js';
+import { Outcome, SecondStage } from './second-stage.js';
+import { Access, NO_PASID, RequestType, type TranslationRequest } from './translation.js';
+
+/** Process ids that each kind of process directory holds, indexed by its mode; a Bare one ignores the id. */
+const PROCESS_LIMIT = [2 ** 20, 2 ** 8, 2 ** 17, 2 ** 20] as const;
+
+const MODE_MASK = 15;
+
+/** What a translator works on. */
+export interface TranslatorOptions {
+  readonly memory: MemoryView;
+  readonly registers: IommuRegisterFile;
+  /** log2 of the range that a Bare stage contributes to an answer. */
+  readonly bareShift: number;
+  /** Slots of each directory cache, a power of two; 0 for none. */
+  readonly directorySlots: number;
+}
+
+/** Translates one request at a time; the answer stays in the fields until the next one. */
+export class Translator {
+  readonly #registers: IommuRegisterFile;
+  readonly #devices: DeviceDirectory;
+  readonly #processes: ProcessDirectory;
+  readonly #access = new FirstStageAccess();
+  readonly #firstStage: FirstStage;
+  readonly #secondStage: SecondStage;
+  readonly #bareShift: number;
+  /** First stage of the request: whether there is one, and its root. */
+  #hasFirstStage = false;
+  #root = 2 ** 43;
+
+  /** Physical page that the address falls into. */
+  ppn = 2 ** 43;
+  /** log2 of the bytes around it for which the answer holds. */
+  shift = 12;
+  /** Low words of the two leaves; `BARE_GRANT` for a stage that is Bare. */
+  firstLeaf = 0;
+  secondLeaf = 0;
+  /** The first stage's leaf, or a pointer above it, was global. */
+  global = false;
+  /** Translation faults of this device leave no record. False until its context was found. */
+  faultsDisabled = false;
+  /** Second address of the fault record: guest page and offset, 0 unless the second stage forbade the access. */
+  guestPage = 2 ** 43;
+  guestOffset = 0;
+
+  constructor({ memory, registers, bareShift, directorySlots }: TranslatorOptions) {
+    this.#registers = registers;
+    this.#bareShift = bareShift;
+    this.#secondStage = new SecondStage(memory, bareShift);
+    this.#firstStage = new FirstStage(memory, this.#secondStage);
+    this.#devices = new DeviceDirectory(memory, registers, directorySlots);
+    this.#processes = new ProcessDirectory(memory, this.#secondStage, directorySlots);
+  }
+
+  /** The device context found last; means something when `locateDevice` or `translate` came that far. */
+  get device(): DeviceContext {
+    return this.#devices.context;
+  }
+
+  /** Mode of the device directory, as software set it. Modes that do not exist count as Off. */
+  mode(): number {
+    const mode = this.#registers.read32(REGISTERS.ddtp.at) & MODE_MASK;
+    return mode <= DirectoryMode.threeLevel ? mode : DirectoryMode.off;
+  }
+
+  /** Finds the context of `deviceId` under a mode that has a directory. Answers a cause. */
+  locateDevice(generation: number, mode: number, deviceId: number): number {
+    this.faultsDisabled = false;
+    const cause = this.#devices.locate(generation, mode, deviceId);
+    if (cause === Cause.none) this.faultsDisabled = this.device.faultsDisabled;
+    return cause;
+  }
+
+  /** Translates `request`; caches may be used that were filled under `generation`. Answers a cause. */
+  translate(generation: number, request: TranslationRequest): number {
+    this.#begin(request);
+    const mode = this.mode();
+    if (mode === DirectoryMode.off) return Cause.allInboundDisallowed;
+    if (mode === DirectoryMode.bare) {
+      return request.type === RequestType.untranslated ? this.#passThrough(request) : Cause.requestDisallowed;
+    }
+    const located = this.locateDevice(generation, mode, request.deviceId);
+    if (located !== Cause.none) return located;
+    if (!this.#isAllowed(request)) return Cause.requestDisallowed;
+    if (request.type === RequestType.translated) return this.#passThrough(request);
+    const selected = this.#selectFirstStage(generation, request);
+    return selected === Cause.none ? this.#walk(request) : selected;
+  }
+
+  #begin(request: TranslationRequest): void {
+    this.faultsDisabled = false;
+    this.guestPage = 0;
+    this.guestOffset = 0;
+    this.global = false;
+    const access = this.#access;
+    access.supervisor = request.privileged && request.pasid !== NO_PASID;
+    access.supervisorMayUseUserPages = false;
+    if (request.type === RequestType.ats) {
+      access.need = request.noWrite ? Need.nothing : Need.dirtyOnly;
+      access.intent = request.execute && request.pasid !== NO_PASID ? Intent.execute : Intent.read;
+    } else {
+      access.need = needOf(request.access);
+      access.intent = intentOf(request.access);
+    }
+  }
+
+  /** The address is physical already. */
+  #passThrough(request: TranslationRequest): number {
+    this.ppn = pageOf(request);
+    this.shift = this.#bareShift;
+    this.firstLeaf = BARE_GRANT;
+    this.secondLeaf = BARE_GRANT;
+    return Cause.none;
+  }
+
+  /** Whether the device context admits this kind of request with this PASID. */
+  #isAllowed(request: TranslationRequest): boolean {
+    const device = this.device;
+    if (request.type !== RequestType.untranslated && !device.enAts) return false;
+    if (request.pasid === NO_PASID) return true;
+    return device.hasProcesses && request.pasid < PROCESS_LIMIT[device.fscMode]!;
+  }
+
+  /** Finds the first stage that the request goes through. Answers a cause. */
+  #selectFirstStage(generation: number, request: TranslationRequest): number {
+    const device = this.device;
+    if (!device.hasProcesses) {
+      this.#hasFirstStage = device.fscMode === FscMode.sv39;
+      this.#root = device.fscRoot;
+      return Cause.none;
+    }
+    const processId = request.pasid === NO_PASID && device.defaultsToProcess0 ? 0 : request.pasid;
+    this.#hasFirstStage = false;
+    if (processId === NO_PASID || device.fscMode === FscMode.bare) return Cause.none;
+    return this.#selectProcess(generation, processId);
+  }
+
+  #selectProcess(generation: number, processId: number): number {
+    const access = this.#access;
+    const cause = this.#processes.locate(generation, this.device, processId, access.intent);
+    if (cause !== Cause.none) {
+      const forbidden = cause === GuestPageFaults[access.intent];
+      // The record names the entry itself; bit 0 says that a table was to be read.
+      if (forbidden) this.#setGuestAddress(this.#processes.guestPage, this.#processes.guestOffset | 1);
+      return cause;
+    }
+    const process = this.#processes.context;
+    if (access.supervisor && !process.allowsSupervisor) return Cause.requestDisallowed;
+    access.supervisorMayUseUserPages = process.supervisorMayUseUserPages;
+    this.#hasFirstStage = process.firstStage;
+    this.#root = process.firstStageRoot;
+    return Cause.none;
+  }
+
+  #setGuestAddress(page: number, offset: number): void {
+    this.guestPage = page;
+    this.guestOffset = offset;
+  }
+
+  /** Both stages of the address itself. Answers a cause. */
+  #walk(request: TranslationRequest): number {
+    if (!this.#hasFirstStage) {
+      this.firstLeaf = BARE_GRANT;
+      return this.#finish(request, pageOf(request), this.#bareShift);
+    }
+    const first = this.#firstStage;
+    const { iovaHigh, iovaLow } = request;
+    const cause = first.translate(this.device, this.#root, iovaHigh, iovaLow, this.#access);
+    if (cause !== Cause.none) {
+      if (cause === GuestPageFaults[this.#access.intent]) {
+        this.#setGuestAddress(first.guestPage, first.guestOffset);
+      }
+      return cause;
+    }
+    this.firstLeaf = first.leaf;
+    // Without a PASID an answer is never global.
+    this.global = first.global && request.pasid !== NO_PASID;
+    return this.#finish(request, first.page, first.shift);
+  }
+
+  /** The second stage of guest page `page`, for which the first stage's answer covers 2^`shift` bytes. */
+  #finish(request: TranslationRequest, page: number, shift: number): number {
+    const second = this.#secondStage;
+    const { need, intent } = this.#access;
+    const outcome = second.translate(this.device, page, need);
+    if (outcome === Outcome.pageFault) {
+      this.#setGuestAddress(page, request.iovaLow & 0xffc);
+      return GuestPageFaults[intent];
+    }
+    if (outcome !== Outcome.done) return AccessFaults[intent];
+    this.ppn = second.ppn;
+    this.shift = Math.min(shift, second.shift);
+    this.secondLeaf = second.leaf;
+    return Cause.none;
+  }
+}
+
+/** Page number of the request's address, all 52 bits of it. */
+function pageOf(request: TranslationRequest): number {
+  return request.iovaHigh * 0x10_0000 + (request.iovaLow >>> 12);
+}
+
+function needOf(access: number): number {
+  if (access === Access.read) return Need.read;
+  return access === Access.write ? Need.write : Need.execute;
+}

@@ -1,0 +1,116 @@
+/**
+ * The threaded host: a machine in real time. The kernel thread is a worker of its own, engine threads are its
+ * children; user threads are whoever holds this object.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { err, ok, type Result } from 'neverthrow';
+import { type InvalidArgument, invalidState, type InvalidState } from '../../base/errors.js';
+import { limits } from '../../base/limits.js';
+import { PhysicalMemory } from '../../hw/physical-memory.js';
+import type { Counters } from '../../uapi/syscall.js';
+import { checkConfig, type MachineConfig } from '../machine-config.js';
+import { MachineWords } from '../machine-words.js';
+import type { KernelThreadInit, MachineNews, MachineRequest, ProcessNews } from './messages.js';
+import { ThreadedPlatform } from './threaded-platform.js';
+
+export interface ThreadedMachineOptions {
+  readonly config: MachineConfig;
+  /** Driver modules by name: URLs whose default export is a DriverModule. */
+  readonly driverUrls: Readonly<Record<string, string>>;
+  /** The worker entries, so that bundlers and tests may put them elsewhere. */
+  readonly kernelWorkerUrl: URL;
+  readonly engineWorkerUrl: URL;
+}
+
+export class ThreadedMachine {
+  /** Thread id of the kernel thread under /proc/self/task; null where the system does not tell. */
+  kernelThreadId: number | null = null;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #memory: PhysicalMemory;
+  readonly #words: MachineWords;
+
+  private constructor({ config, driverUrls, kernelWorkerUrl, engineWorkerUrl }: ThreadedMachineOptions) {
+    this.#memory = PhysicalMemory.create(config.memoryBytes);
+    this.#words = new MachineWords();
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const workerData: KernelThreadInit = {
+      memory: this.#memory.buffer,
+      words: this.#words.buffer,
+      config,
+      driverUrls,
+      engineWorkerUrl: engineWorkerUrl.href,
+      port: port2,
+    };
+    this.#worker = new Worker(kernelWorkerUrl, { workerData, transferList: [port2] });
+  }
+
+  /** Starts a machine; answers when its kernel is ready. */
+  static async start(options: ThreadedMachineOptions): Promise<Result<ThreadedMachine, InvalidArgument | InvalidState>> {
+    const checked = checkConfig(options.config, Object.keys(options.driverUrls));
+    if (checked.isErr()) return err(checked.error);
+    const machine = new ThreadedMachine(options);
+    const news = await machine.#firstNews();
+    if (news.kind === 'failed') return err(invalidState(`the machine could not start: ${news.reason}`));
+    machine.kernelThreadId = news.threadId;
+    // From here on the machine by itself keeps nobody alive.
+    machine.#worker.unref();
+    machine.#port.unref();
+    return ok(machine);
+  }
+
+  /** A new process, whose interrupts come to the calling thread. */
+  async createProcess(): Promise<Result<ThreadedPlatform, InvalidState>> {
+    const { port1, port2 } = new MessageChannel();
+    const platform = new ThreadedPlatform(port1, this.#memory, this.#words);
+    const created = new Promise<ProcessNews>((resolve) => port1.once('message', resolve));
+    port1.ref();
+    this.#send({ kind: 'createProcess', port: port2 }, [port2]);
+    const news = await created;
+    port1.unref();
+    if (news.kind === 'created') {
+      platform.pid = news.pid;
+      return ok(platform);
+    }
+    port1.close();
+    return err(invalidState(`the machine has its ${limits.PROCESSES_MAX} processes; end one first`));
+  }
+
+  counters(): Counters {
+    return this.#words.counters();
+  }
+
+  /** Holds the kernel thread until `releaseKernel`: for tests that prove that data moves without it. */
+  holdKernel(): void {
+    Atomics.store(this.#words.all, this.#words.kernelGate, 1);
+    this.#words.wake(this.#words.kernelWake);
+  }
+
+  releaseKernel(): void {
+    Atomics.store(this.#words.all, this.#words.kernelGate, 0);
+    Atomics.notify(this.#words.all, this.#words.kernelGate);
+  }
+
+  /** Ends all threads. Processes should have exited. */
+  async close(): Promise<void> {
+    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
+    this.#worker.ref();
+    this.#send({ kind: 'shutdown' }, []);
+    await exited;
+    this.#port.close();
+  }
+
+  #send(request: MachineRequest, transfer: MessagePort[]): void {
+    this.#port.postMessage(request, transfer);
+    this.#words.wake(this.#words.kernelWake);
+  }
+
+  #firstNews(): Promise<MachineNews> {
+    return new Promise((resolve) => {
+      this.#port.once('message', resolve);
+      this.#worker.once('error', (error) => resolve({ kind: 'failed', reason: error.message }));
+      this.#worker.once('exit', (code) => resolve({ kind: 'failed', reason: `the kernel thread ended with code ${code}` }));
+    });
+  }
+}

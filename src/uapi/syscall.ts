@@ -1,0 +1,90 @@
+/**
+ * The system calls of the simulated kernel and the door through which the user library reaches them. Requests and
+ * replies are plain data: on the threaded host they cross to the kernel thread.
+ *
+ * A reply's `ret` is a value >= 0 or a negated errno. Paths are absolute: `/dev/NAME`, `/sys/class/uacce/...`.
+ */
+
+export type SyscallRequest =
+  /** Opens a character device; `ret` = file descriptor. */
+  | { readonly call: 'open'; readonly path: string }
+  | { readonly call: 'close'; readonly fd: number }
+  /** `argument` in; the reply's `bytes` are the argument as the kernel left it. */
+  | { readonly call: 'ioctl'; readonly fd: number; readonly command: number; readonly argument?: Uint8Array }
+  /** Maps a queue region: `offset` is the region type times the page size. `ret` = address. */
+  | { readonly call: 'mmap'; readonly fd: number; readonly offset: number; readonly bytes: number }
+  /**
+   * Maps anonymous memory. `pool`: physically contiguous, never moved, prefaulted unless `prefault` is false, and
+   * viewable with `mapRegion`. `demand`: a page appears at the first access. `ret` = address.
+   */
+  | {
+      readonly call: 'mmapAnonymous';
+      readonly kind: 'pool' | 'demand';
+      readonly bytes: number;
+      readonly prefault?: boolean;
+    }
+  | { readonly call: 'munmap'; readonly address: number; readonly bytes: number }
+  /** No mapping moves: for a queue region EFAULT if it would grow, else EPERM; EINVAL for any other. */
+  | { readonly call: 'mremap'; readonly address: number; readonly bytes: number; readonly newBytes: number }
+  /** Copies from or to the process's own memory, page faults included. `bytes` holds what was read. */
+  | { readonly call: 'readMemory'; readonly address: number; readonly bytes: number }
+  | { readonly call: 'writeMemory'; readonly address: number; readonly source: Uint8Array }
+  /** `ret` = mask of poll events. */
+  | { readonly call: 'poll'; readonly fd: number }
+  | { readonly call: 'readdir'; readonly path: string }
+  | { readonly call: 'readFile'; readonly path: string }
+  | { readonly call: 'writeFile'; readonly path: string; readonly text: string }
+  | { readonly call: 'getpid' };
+
+export interface SyscallReply {
+  readonly ret: number;
+  /** readFile: the content. */
+  readonly text?: string;
+  /** readdir: the names. */
+  readonly names?: readonly string[];
+  /** ioctl: the argument as the kernel left it; readMemory: the bytes. */
+  readonly bytes?: Uint8Array;
+  /** mmap: where the region lies; for the platform, which makes a view of it, and for nobody else. */
+  readonly physicalAddress?: number;
+}
+
+/** Bits of a poll mask, as Linux numbers them. */
+export const pollEvent = { IN: 0x001, ERR: 0x008, HUP: 0x010 } as const;
+
+/** What the machine counted. Bypass means that `syscalls` and `wakeups` do not move while data does. */
+export interface Counters {
+  /** Kernel entries by system call. */
+  readonly syscalls: number;
+  /** Page requests served by the kernel. */
+  readonly pageRequests: number;
+  /** Doorbells of contexts that were not running, which woke the scheduler. */
+  readonly wakeups: number;
+  /** Scheduler ticks. */
+  readonly ticks: number;
+}
+
+/**
+ * A process's door to the machine, injected into the user library: system calls, views of its own mappings, the
+ * doorbell of a sleeping engine and the interrupts of its queues. It belongs to one user thread.
+ */
+export interface Platform {
+  readonly pid: number;
+  syscall(request: SyscallRequest): Promise<SyscallReply>;
+  /** A view of `bytes` bytes at `address` of a pool or queue mapping of this process. Throws for anything else. */
+  mapRegion(address: number, bytes: number): Uint8Array;
+  /** The doorbell's event: wakes the engine that serves the queue open at `fd`. */
+  wake(fd: number): void;
+  /** Calls `handler` after completions were published on the queue open at `fd`; null removes it. */
+  onInterrupt(fd: number, handler: (() => void) | null): void;
+  /** Calls `handler` once, when the engine or the kernel behind `fd` is gone. */
+  onLost(fd: number, handler: (reason: string) => void): void;
+  /** Keeps the program running while requests are in flight. Counted: each ref needs its unref. */
+  ref(): void;
+  unref(): void;
+  /** What the machine counted so far, read from shared memory: not a system call. */
+  counters(): Counters;
+  /** Time in ns for expected starts and statistics; virtual on the inline host. */
+  nowNs(): number;
+  /** Ends the process: its files are closed and its memory goes back. */
+  exit(): Promise<void>;
+}

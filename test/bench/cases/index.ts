@@ -1,0 +1,18 @@
+/** All cases, in the order of the report: from a request alone to whole workloads. */
+import type { BenchCase } from '../case.js';
+import { burstCase } from './burst.js';
+import { codecCases } from './codec.js';
+import { emptyCases } from './empty.js';
+import { largeCases } from './large.js';
+import { loopDelayCase } from './loop-delay.js';
+import { mainThreadCase } from './main-thread.js';
+
+/** Every case. */
+export const cases: readonly BenchCase[] = [
+  ...emptyCases,
+  ...codecCases,
+  ...largeCases,
+  mainThreadCase,
+  loopDelayCase,
+  burstCase,
+];

@@ -1,0 +1,388 @@
+/**
+ * The IOMMU's driver against the real IOMMU: does every invalidation end, in order, whatever the devices do; is every
+ * page request handled; is a context ever half changed?
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { limits } from '../../src/base/limits.js';
+import { MiB, PAGE_BYTES } from '../../src/base/units.js';
+import { FrameTable, frameOwner } from '../../src/hw/frame-table.js';
+import { ATS } from '../../src/hw/iommu/command-layouts.js';
+import { Iommu } from '../../src/hw/iommu/iommu.js';
+import { IOMMU_REGISTER_WORDS, IommuRegisterFile } from '../../src/hw/iommu/registers.js';
+import {
+  type IommuMessage,
+  newTranslationRequest,
+  newTranslationResult,
+  RequestType,
+} from '../../src/hw/iommu/translation.js';
+import { invalidateAtc, invalidateWholeAtc } from '../../src/hw/iommu-driver/commands.js';
+import type { PageRequestRecord } from '../../src/hw/iommu-driver/control.js';
+import { blocksOf, invalidationCommands } from '../../src/hw/iommu-driver/invalidation.js';
+import { IommuDriver } from '../../src/hw/iommu-driver/iommu-driver.js';
+import { PageTable, pte, type TableMemory } from '../../src/hw/page-table.js';
+import { PhysicalMemory } from '../../src/hw/physical-memory.js';
+
+/** A machine with nothing but an IOMMU. `woken` is the wire: somebody must call `service` for it. */
+class Board {
+  readonly memory = PhysicalMemory.create(8 * MiB);
+  readonly frames = new FrameTable(this.memory);
+  readonly sent: IommuMessage[] = [];
+  readonly requests: PageRequestRecord[] = [];
+  readonly iommu: Iommu;
+  readonly driver: IommuDriver;
+  /** Called before every register access of the driver. */
+  onAccess: () => void = () => {};
+  woken = false;
+  lost = 0;
+
+  constructor() {
+    const registers = new IommuRegisterFile(new Int32Array(IOMMU_REGISTER_WORDS));
+    registers.reset();
+    this.iommu = new Iommu({
+      memory: this.memory,
+      registers,
+      lockHolder: 1,
+      sendMessage: (message) => this.sent.push(message),
+      interrupt: () => {
+        this.woken = true;
+      },
+    });
+    const port = {
+      readRegister: (offset: number) => {
+        this.onAccess();
+        return this.iommu.readRegister(offset);
+      },
+      writeRegister: (offset: number, value: number) => {
+        this.onAccess();
+        this.iommu.writeRegister(offset, value);
+      },
+    };
+    this.driver = new IommuDriver({ port, memory: this.memory, frames: this.frames });
+    this.driver.onPageRequests({
+      pageRequested: (request) => this.requests.push(request),
+      requestsLost: () => {
+        this.lost += 1;
+      },
+    });
+  }
+
+  get tables(): TableMemory {
+    return {
+      allocateTable: () => this.frames.allocate({ frames: 1, owner: frameOwner.FIRST_DOMAIN }),
+      freeTable: (address) => this.frames.release(address),
+      toPhysical: (address) => address,
+    };
+  }
+
+  /** Serves the wire until it is quiet. */
+  settle(): void {
+    while (this.woken) {
+      this.woken = false;
+      this.driver.service();
+    }
+  }
+
+  /** The device acknowledges the oldest `count` invalidations. */
+  acknowledge(count = this.sent.length): void {
+    for (const { id } of this.sent.splice(0, count)) if (id !== 0) this.iommu.invalidationCompleted(id);
+    this.settle();
+  }
+
+  /** A device with an empty process directory, its context installed. */
+  device(deviceId: number) {
+    const directory = this.driver.createProcessDirectory(deviceId, this.tables)!;
+    this.install(deviceId, directory.root);
+    return directory;
+  }
+
+  install(deviceId: number, processDirectory: number, done = () => {}): void {
+    const contents = { secondStage: null, processDirectory, enAts: true, enPri: true };
+    this.driver.setDeviceContext(deviceId, contents, done);
+    this.settle();
+  }
+
+  /** An address space with one page at `va`: its root and the page. */
+  space(va: number) {
+    const table = PageTable.create(this.memory, this.tables)!;
+    const page = this.tables.allocateTable()!;
+    table.map({ va, gpa: page, flags: pte.R | pte.W | pte.U });
+    return { root: table.root, page, table };
+  }
+
+  /** Physical page that an ATS request is granted, or -1. */
+  ask(deviceId: number, pasid: number, va: number): number {
+    const [request, result] = [newTranslationRequest(), newTranslationResult()];
+    Object.assign(request, { type: RequestType.ats, deviceId, pasid });
+    request.iovaHigh = Math.floor(va / 2 ** 32);
+    request.iovaLow = va >>> 0;
+    this.iommu.translate(request, result);
+    return result.status === 0 && result.r ? result.ppn * PAGE_BYTES : -1;
+  }
+
+  plead(prgi: number, pasid = 1): void {
+    const message = { rid: 0, dsv: false, dseg: 0, pasid, privileged: false, execute: false };
+    this.iommu.pageRequest({ ...message, payloadHigh: 0x10, payloadLow: (prgi << 3) | 7 });
+  }
+}
+
+const VA = 0x10_0000_0000;
+
+describe('directories', () => {
+  it('a device reaches an address space under its PASID, and the ring address space without one', () => {
+    const board = new Board();
+    const directory = board.device(3);
+    const [process, ring] = [board.space(VA), board.space(0x4000)];
+    expect(directory.set(0xf_ffff, { root: process.root, pscid: 1 })).toBe(true);
+    expect(directory.set(0, { root: ring.root, pscid: 2 })).toBe(true);
+    expect(board.ask(3, 0xf_ffff, VA)).toBe(process.page);
+    expect(board.ask(3, -1, 0x4000)).toBe(ring.page);
+    expect([board.ask(3, 1, VA), board.ask(2, 0xf_ffff, VA)]).toEqual([-1, -1]);
+  });
+
+  it('a cleared process reaches nothing once the fence has come back, and its pages go back', () => {
+    const board = new Board();
+    const directory = board.device(0);
+    const free = board.frames.freeFrames;
+    const { root, page } = board.space(VA);
+    directory.set(70_000, { root, pscid: 1 });
+    expect(board.ask(0, 70_000, VA)).toBe(page);
+    directory.clear(70_000);
+    const device = { deviceId: 0, pasid: 70_000 };
+    let done = false;
+    board.driver.invalidateProcess({ pscid: 1, gscid: null, devices: [device], device }, () => {
+      done = true;
+    });
+    expect(done).toBe(false);
+    board.acknowledge();
+    expect(done).toBe(true);
+    expect(board.ask(0, 70_000, VA)).toBe(-1);
+    directory.destroy();
+    // Root table, two levels below it and the page stay; root, middle and leaf of the directory are back.
+    expect(board.frames.freeFrames).toBe(free - 4 + 1);
+  });
+
+  it('replacing a device context: no access uses the old tables from the call on (S25)', () => {
+    const board = new Board();
+    const [first, second] = [board.device(0), board.driver.createProcessDirectory(0, board.tables)!];
+    const [old, next] = [board.space(VA), board.space(VA)];
+    first.set(1, { root: old.root, pscid: 1 });
+    second.set(1, { root: next.root, pscid: 2 });
+    expect(board.ask(0, 1, VA)).toBe(old.page);
+    board.driver.invalidateDevice(0, () => {});
+    const seen: number[] = [];
+    board.onAccess = () => seen.push([old.page, -1, next.page].indexOf(board.ask(0, 1, VA)));
+    board.install(0, second.root);
+    board.acknowledge();
+    board.onAccess = () => {};
+    expect(board.ask(0, 1, VA)).toBe(next.page);
+    // First the old tables, then none, then the new ones; never back.
+    expect(seen).toEqual([...seen].sort());
+    expect(new Set(seen)).toEqual(new Set([0, 1, 2]));
+  });
+});
+
+describe('invalidations', () => {
+  it('wait for the device, and are done in order, each once', () => {
+    const board = new Board();
+    board.device(0);
+    const done: number[] = [];
+    const devices = [{ deviceId: 0, pasid: 1 }];
+    for (let each = 0; each < 3; each++) {
+      board.driver.invalidate({ pscid: 1, gscid: null, devices }, () => done.push(each));
+    }
+    board.settle();
+    expect(done).toEqual([]);
+    board.acknowledge();
+    board.acknowledge();
+    board.acknowledge();
+    expect(done).toEqual([0, 1, 2]);
+  });
+
+  it('a full command queue loses nothing: a device that answers late gets every invalidation done', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({ pages: fc.integer({ min: 1, max: 40 }), devices: fc.integer({ min: 0, max: 5 }) }),
+          {
+            minLength: 1,
+            maxLength: 120,
+          },
+        ),
+        fc.integer({ min: 1, max: 50 }),
+        (batches, atOnce) => {
+          const board = new Board();
+          const done: number[] = [];
+          for (const [index, { pages, devices }] of batches.entries()) {
+            const bound = Array.from({ length: devices }, (_, deviceId) => ({ deviceId, pasid: 1 }));
+            const range = { va: VA, bytes: pages * PAGE_BYTES };
+            board.driver.invalidate({ pscid: 1, gscid: null, devices: bound, range }, () => done.push(index));
+          }
+          board.settle();
+          while (board.sent.length > 0) board.acknowledge(atOnce);
+          expect(done).toEqual(batches.map((_, index) => index));
+          expect(board.driver.backlog).toBe(0);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('a device that never answers cannot grow the backlog beyond its bound, and what waits is not lost', () => {
+    const board = new Board();
+    const done: number[] = [];
+    const count = 20_000;
+    for (let each = 0; each < count; each++) {
+      const devices = [{ deviceId: 0, pasid: 1 + (each % 7) }];
+      const range = { va: VA + each * PAGE_BYTES, bytes: PAGE_BYTES };
+      board.driver.invalidate({ pscid: each % 7, gscid: null, devices, range }, () => done.push(each));
+      expect(board.driver.backlog).toBeLessThanOrEqual(limits.IOMMU_COMMAND_BACKLOG + 4);
+    }
+    while (board.sent.length > 0) board.acknowledge();
+    expect(done).toEqual(Array.from({ length: count }, (_, each) => each));
+  });
+
+  it('page responses pass a full queue unmerged, in order', () => {
+    const board = new Board();
+    for (let each = 0; each < 6000; each++) {
+      board.driver.invalidate({ pscid: 1, gscid: null, devices: [{ deviceId: 0, pasid: 1 }] }, () => {});
+      board.driver.respond({ deviceId: 0, pasid: 1, prgi: each % 512, code: 0 });
+    }
+    const groups: number[] = [];
+    while (board.sent.length > 0) {
+      for (const { type, payloadHigh } of board.sent) {
+        if (type === 'pageGroupResponse') groups.push(payloadHigh & 0x1ff);
+      }
+      board.acknowledge();
+    }
+    expect(groups).toEqual(Array.from({ length: 6000 }, (_, each) => each % 512));
+  });
+
+  it('name pages up to the bound, and everything above it (S24)', () => {
+    const devices = [{ deviceId: 0, pasid: 1 }];
+    const cost = (pages: number) =>
+      invalidationCommands({ pscid: 1, gscid: null, devices, range: { va: VA, bytes: pages * PAGE_BYTES } })
+        .length;
+    expect(cost(1)).toBe(2);
+    expect(cost(limits.INVALIDATION_PAGES_MAX)).toBe(limits.INVALIDATION_PAGES_MAX + 1);
+    expect(cost(limits.INVALIDATION_PAGES_MAX + 1)).toBe(2);
+    expect(cost(1_000_000)).toBe(2);
+  });
+
+  it('the ranges sent to a device cover exactly the pages asked for', () => {
+    fc.assert(
+      fc.property(fc.nat(2 ** 26), fc.integer({ min: 1, max: 300 }), (firstPage, pages) => {
+        const blocks = [...blocksOf({ va: firstPage * PAGE_BYTES, bytes: pages * PAGE_BYTES })];
+        let next = firstPage * PAGE_BYTES;
+        for (const { va, bytes } of blocks) {
+          expect(va).toBe(next);
+          expect([va % bytes, Math.log2(bytes) % 1]).toEqual([0, 0]);
+          expect(decodePayload(invalidateAtc(0, 1, va, bytes))).toEqual({ va, bytes });
+          next += bytes;
+        }
+        expect(next).toBe((firstPage + pages) * PAGE_BYTES);
+      }),
+    );
+  });
+
+  it('everything is everything', () => {
+    const { va, bytes } = decodePayload(invalidateWholeAtc(0, 1));
+    expect([va, bytes]).toEqual([0, 2 ** 64]);
+  });
+});
+
+/** The range that an invalidation names, as PCI Express defines it, found bit by bit. */
+function decodePayload(command: DataView): { va: number; bytes: number } {
+  const { payloadLow, payloadHigh } = ATS.fields;
+  const payload = (BigInt(payloadHigh.read(command, 0)) << 32n) | BigInt(payloadLow.read(command, 0));
+  if (((payload >> 11n) & 1n) === 0n) return { va: Number(payload & ~0xfffn), bytes: PAGE_BYTES };
+  let bit = 12n;
+  while (((payload >> bit) & 1n) === 1n) bit += 1n;
+  const bytes = 1n << (bit + 1n);
+  return { va: Number(payload & ~(bytes - 1n) & ~0xfffn), bytes: Number(bytes) };
+}
+
+describe('page requests and faults', () => {
+  it('a request that arrives at any moment of the handler is handled without another arrival (S21)', () => {
+    for (let moment = 0; moment < 60; moment++) {
+      const board = new Board();
+      board.device(0);
+      board.plead(1);
+      let accesses = 0;
+      board.onAccess = () => {
+        if (accesses++ === moment) board.plead(2);
+      };
+      board.settle();
+      board.onAccess = () => {};
+      if (accesses <= moment) break;
+      board.settle();
+      expect(board.requests.map(({ prgi }) => prgi)).toEqual([1, 2]);
+    }
+  });
+
+  it('an overflow is reported once, cleared, and later requests are handled (S22, D6)', () => {
+    const board = new Board();
+    board.device(0);
+    for (let each = 0; each < limits.IOMMU_QUEUE_ENTRIES + 20; each++) board.plead(each);
+    board.settle();
+    expect([board.requests.length, board.lost]).toEqual([limits.IOMMU_QUEUE_ENTRIES - 1, 1]);
+    board.plead(7);
+    board.settle();
+    expect([board.requests.length, board.lost]).toEqual([limits.IOMMU_QUEUE_ENTRIES, 1]);
+  });
+
+  it('shows what the device asked for', () => {
+    const board = new Board();
+    board.device(0);
+    board.plead(511, 0xabcde);
+    board.settle();
+    expect(board.requests).toEqual([
+      {
+        deviceId: 0,
+        pasid: 0xabcde,
+        read: true,
+        write: true,
+        execute: false,
+        privileged: false,
+        last: true,
+        prgi: 511,
+        va: VA,
+      },
+    ]);
+  });
+
+  it('keeps the newest faults, however many there are', () => {
+    const board = new Board();
+    board.device(0);
+    const [request, result] = [newTranslationRequest(), newTranslationResult()];
+    Object.assign(request, { pasid: 5, iovaHigh: 0x10 });
+    for (let each = 0; each < 3 * limits.FAULT_HISTORY; each++) {
+      request.iovaLow = each * PAGE_BYTES;
+      board.iommu.translate(request, result);
+      if (each % 100 === 0) board.settle();
+    }
+    board.settle();
+    expect(board.driver.faults.length).toBe(limits.FAULT_HISTORY);
+    const newest = board.driver.faults.toArray().at(-1)!;
+    expect(newest).toMatchObject({ deviceId: 0, pasid: 5, cause: 266 });
+    // The queue overflowed on the way and was opened again.
+    request.iovaLow = 0x7777_0000;
+    board.iommu.translate(request, result);
+    board.settle();
+    expect(board.driver.faults.toArray().at(-1)!.iova).toBe(0x10_7777_0000n);
+  });
+
+  it('service may be called at any time, any number of times, from inside itself', () => {
+    const board = new Board();
+    board.device(0);
+    let done = 0;
+    board.driver.service();
+    board.driver.invalidate({ pscid: 1, gscid: null, devices: [] }, () => {
+      done += 1;
+      board.driver.service();
+    });
+    board.driver.service();
+    board.driver.service();
+    expect(done).toBe(1);
+  });
+});
