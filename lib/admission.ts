@@ -5,7 +5,6 @@
  * While requests are held the platform is referenced, so the program stays; afterwards it is released a little
  * later, because taking and dropping the reference for every request of a burst would cost more than the burst.
  */
-import { err, ok, type Result } from 'neverthrow';
 import type { Busy } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Platform } from '../src/uapi/syscall.js';
@@ -27,19 +26,19 @@ export class Admission {
     return this.#requests;
   }
 
-  /** Takes a request in, or answers Busy with nothing changed. */
-  enter(bytes: number): Result<void, Busy> {
+  /** Takes a request in and answers null, or answers Busy with nothing changed. */
+  enter(bytes: number): Busy | null {
     if (this.#requests >= limits.POOL_REQUESTS_MAX) {
-      return err(busy(`the pool holds ${this.#requests} requests`, limits.UNREF_DELAY_MS));
+      return busy(`the pool holds ${this.#requests} requests`, limits.UNREF_DELAY_MS);
     }
     // One request is always admitted, however large: otherwise it never could be.
     if (this.#inputBytes + bytes > limits.POOL_INPUT_BYTES_MAX && this.#requests > 0) {
-      return err(busy(`the pool holds ${this.#inputBytes} bytes of input`, limits.UNREF_DELAY_MS));
+      return busy(`the pool holds ${this.#inputBytes} bytes of input`, limits.UNREF_DELAY_MS);
     }
     this.#requests += 1;
     this.#inputBytes += bytes;
     if (!this.#referenced) this.#reference();
-    return ok(undefined);
+    return null;
   }
 
   leave(bytes: number): void {
@@ -47,7 +46,7 @@ export class Admission {
     this.#inputBytes -= bytes;
     if (this.#requests > 0) return;
     this.#release ??= setTimeout(() => this.#unreference(), limits.UNREF_DELAY_MS).unref();
-    for (const callback of this.#idleCallbacks.splice(0)) callback();
+    if (this.#idleCallbacks.length > 0) for (const callback of this.#idleCallbacks.splice(0)) callback();
   }
 
   /** Resolves when no request is held. */

@@ -25,7 +25,8 @@ export class Mapping {
   readonly address: number;
   readonly view: Uint8Array;
   readonly data: DataView;
-  readonly #kept = new Map<number, Extent[]>();
+  /** Kept extents by their size in granules. */
+  #kept: (Extent[] | undefined)[] = [];
   #freshFrom = 0;
   #usedBytes = 0;
 
@@ -35,28 +36,27 @@ export class Mapping {
     this.data = new DataView(view.buffer, view.byteOffset, view.byteLength);
   }
 
-  get idle(): boolean {
-    return this.#usedBytes === 0;
+  /** Bytes of the extents that are out. */
+  get usedBytes(): number {
+    return this.#usedBytes;
   }
 
   /** An extent of `bytes` (a multiple of the granule), or null. */
   take(bytes: number): Extent | null {
-    const extent = this.#kept.get(bytes)?.pop() ?? this.#fresh(bytes);
+    const extent = this.#kept[bytes / GRANULE]?.pop() ?? this.#fresh(bytes);
     if (extent !== null) this.#usedBytes += bytes;
     return extent;
   }
 
   give(extent: Extent): void {
     this.#usedBytes -= extent.bytes;
-    const kept = this.#kept.get(extent.bytes);
-    if (kept === undefined) this.#kept.set(extent.bytes, [extent]);
-    else kept.push(extent);
+    this.#keep(extent);
   }
 
   /** Joins neighbouring kept extents and looks again. */
   takeAfterJoining(bytes: number): Extent | null {
     const runs = this.#joinedRuns();
-    this.#kept.clear();
+    this.#kept = [];
     let found: Extent | null = null;
     for (const run of runs) {
       let { offset, length } = run;
@@ -65,7 +65,7 @@ export class Mapping {
         offset += bytes;
         length -= bytes;
       }
-      if (length > 0) this.#keep(offset, length);
+      if (length > 0) this.#keep(this.#extent(offset, length));
     }
     found ??= this.#fresh(bytes);
     if (found !== null) this.#usedBytes += bytes;
@@ -73,7 +73,7 @@ export class Mapping {
   }
 
   #joinedRuns(): { offset: number; length: number }[] {
-    const kept = [...this.#kept.values()].flat().sort((a, b) => a.offset - b.offset);
+    const kept = this.#kept.flatMap((extents) => extents ?? []).sort((a, b) => a.offset - b.offset);
     const runs: { offset: number; length: number }[] = [];
     for (const { offset, bytes } of kept) {
       const last = runs.at(-1);
@@ -88,10 +88,11 @@ export class Mapping {
     return runs;
   }
 
-  #keep(offset: number, length: number): void {
-    const kept = this.#kept.get(length);
-    if (kept === undefined) this.#kept.set(length, [this.#extent(offset, length)]);
-    else kept.push(this.#extent(offset, length));
+  #keep(extent: Extent): void {
+    const granules = extent.bytes / GRANULE;
+    const kept = this.#kept[granules];
+    if (kept === undefined) this.#kept[granules] = [extent];
+    else kept.push(extent);
   }
 
   #fresh(bytes: number): Extent | null {
@@ -122,8 +123,8 @@ export class Arena {
   /** Room for `bytes` bytes (at least one granule), or null when no mapping has it. */
   allocate(bytes: number): Extent | null {
     const rounded = Math.max(GRANULE, Math.ceil(bytes / GRANULE) * GRANULE);
-    for (const mapping of this.#mappings) {
-      const extent = mapping.take(rounded);
+    for (let i = 0; i < this.#mappings.length; i++) {
+      const extent = this.#mappings[i]!.take(rounded);
       if (extent !== null) return extent;
     }
     for (const mapping of this.#mappings) {

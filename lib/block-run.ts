@@ -8,9 +8,8 @@ import type { Extent } from './arena.js';
 import type { Ctx } from './ctx.js';
 import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
-import { deviceError } from './failures.js';
+import { deviceError, WdFailure } from './failures.js';
 import { Flight } from './flight.js';
-import { StreamFailure } from './stream-run.js';
 import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat } from './user-driver.js';
 
 /** What a finished block leaves. */
@@ -36,7 +35,7 @@ export class Block extends Flight implements Waiting {
   #source: Extent | null = null;
   #output: Extent | null = null;
   #resolve!: (block: FinishedBlock) => void;
-  #reject!: (failure: StreamFailure) => void;
+  #reject!: (failure: WdFailure) => void;
 
   constructor(plan: BlockPlan, memory: DmaMemory, input: BlockInput) {
     super();
@@ -94,7 +93,7 @@ export class Block extends Flight implements Waiting {
 
   #fail(error: WdError): void {
     this.#release();
-    this.#reject(new StreamFailure(error));
+    this.#reject(new WdFailure(error));
   }
 
   #release(): void {
@@ -117,7 +116,7 @@ export interface BlockRun {
 /** Blocks that may be on their way at once, per ctx: enough to hide the reading of the next. */
 const BLOCKS_PER_CTX = 3;
 
-/** Encodes `source`; yields output pieces in order. Throws StreamFailure. */
+/** Encodes `source`; yields output pieces in order. Throws WdFailure. */
 export async function* encodeBlocks(source: AsyncIterable<Uint8Array>, run: BlockRun): AsyncGenerator<Buffer, void, void> {
   const joiner = new Joiner(run);
   yield* joiner.header();
@@ -133,7 +132,7 @@ export async function* encodeBlocks(source: AsyncIterable<Uint8Array>, run: Bloc
   yield* joiner.trailer();
 }
 
-/** Encodes one buffer: takes all of it over at once, answers the output in one piece. Throws StreamFailure. */
+/** Encodes one buffer: takes all of it over at once, answers the output in one piece. Throws WdFailure. */
 export async function encodeBuffer(input: Uint8Array, run: BlockRun): Promise<Buffer> {
   const joiner = new Joiner(run);
   for (let from = 0; from < input.length; from += run.blockBytes) {

@@ -7,7 +7,6 @@ import { pollEvent, type Platform } from '../src/uapi/syscall.js';
 import { Ctx } from './ctx.js';
 import { CtxGroup } from './ctx-group.js';
 import { type DeviceInfo, openQueue } from './devices.js';
-import type { Operation, UserDriver } from './user-driver.js';
 
 /** What a pool uses, for people to look at. */
 export interface QueueInUse {
@@ -21,27 +20,30 @@ export interface QueueInUse {
 
 export class CtxDirectory {
   readonly #platform: Platform;
-  readonly #devices: readonly DeviceInfo[];
   readonly #groups = new Map<string, CtxGroup>();
+  /** The same groups by the very list of devices that was asked for, per direction. */
+  readonly #byDevices = [new WeakMap<readonly DeviceInfo[], CtxGroup>(), new WeakMap<readonly DeviceInfo[], CtxGroup>()] as const;
   readonly #opening = new Map<CtxGroup, Promise<void>>();
   readonly #fds: number[] = [];
   #watch: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(platform: Platform, devices: readonly DeviceInfo[]) {
+  constructor(platform: Platform) {
     this.#platform = platform;
-    this.#devices = devices;
-  }
-
-  /** Devices that can do an operation. */
-  devicesFor(driver: UserDriver, operation: Operation): readonly DeviceInfo[] {
-    return this.#devices.filter(
-      ({ api, algorithms }) => driver.drives(api) && algorithms.includes(operation.algorithm),
-    );
   }
 
   /** The group for `devices` and a direction. Its ctxs appear as they are opened; requests may be added at once. */
   group(devices: readonly DeviceInfo[], qcType: 0 | 1): CtxGroup {
+    return this.#byDevices[qcType].get(devices) ?? this.#find(devices, qcType);
+  }
+
+  #find(devices: readonly DeviceInfo[], qcType: 0 | 1): CtxGroup {
+    const group = this.#groupByNames(devices, qcType);
+    this.#byDevices[qcType].set(devices, group);
+    return group;
+  }
+
+  #groupByNames(devices: readonly DeviceInfo[], qcType: 0 | 1): CtxGroup {
     const key = `${qcType} ${devices.map(({ name }) => name).join(' ')}`;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;

@@ -49,6 +49,15 @@ export class CtxGroup {
     else this.#waiting.push(request);
   }
 
+  /** Adds a request and launches what can be launched. */
+  launch(request: Waiting): void {
+    // The usual case first: nobody waits, and a ctx has room.
+    const ctx = this.#first === this.#waiting.length && !this.#dispatching ? this.#pick() : null;
+    const flight = ctx === null ? null : request.launch();
+    if (flight !== null) ctx!.submit(flight);
+    else this.add(request);
+  }
+
   /** Takes back a request that has not been launched; false when it is too late. */
   remove(request: Waiting): boolean {
     const index = this.#waiting.indexOf(request, this.#first);

@@ -9,13 +9,19 @@
  */
 import { assert } from '../src/base/assert.js';
 import { limits } from '../src/base/limits.js';
+import { NS_PER_MS } from '../src/base/units.js';
 import { CQE_BYTES, CQE_PHASE_OFFSET, dusShape, engineAsleep, queueWord } from '../src/uapi/queue-layout.js';
 import type { Platform } from '../src/uapi/syscall.js';
 import type { Flight } from './flight.js';
 import type { Outcome } from './user-driver.js';
+import type { Via } from './via.js';
 
 /** Reaps in a row without returning to the event loop: timers and I/O of the application must not starve. */
 const REAPS_PER_TURN = 64;
+/** Expected work up to which the caller looks for completions itself before it relies on an interrupt, ns. */
+const SPIN_WORTH_NS = 4 * limits.CALLER_SPIN_NS;
+/** Looks at a CQE between two looks at the time, which cost more. */
+const LOOKS_PER_TIME_CHECK = 16;
 const PHASE_HALF_WORD = CQE_PHASE_OFFSET / 2;
 const SQ_HEAD_HALF_WORD = 4;
 
@@ -65,6 +71,7 @@ export class Ctx {
   #armScheduled = false;
   #reapsThisTurn = 0;
   #lostReason: string | null = null;
+  #usualVia: Via | null = null;
 
   constructor(options: CtxOptions) {
     const { dus, mmio, sqeBytes, sqDepth, cqDepth } = options;
@@ -99,6 +106,14 @@ export class Ctx {
   /** Whether its engine needs to be woken for the next request. */
   get engineAsleep(): boolean {
     return Atomics.load(this.#words, queueWord.ENGINE_ASLEEP >>> 2) !== engineAsleep.AWAKE;
+  }
+
+  /** How a result that came through here came about. The usual one is made once. */
+  via(reason: string, attempts: number): Via {
+    if (attempts === 1 && this.#usualVia?.reason === reason) return this.#usualVia;
+    const via: Via = { path: 'device', device: this.device, queue: this.queueNumber, attempts, reason };
+    if (attempts === 1) this.#usualVia = via;
+    return Object.freeze(via);
   }
 
   /** Puts a request on the queue. The caller has seen that there is room. */
@@ -215,10 +230,20 @@ export class Ctx {
     this.#armScheduled = false;
     if (this.inFlight === 0 || this.#lostReason !== null) return;
     const ahead = Math.min(Math.ceil(this.inFlight / 2), limits.COALESCE_MAX);
+    if (this.backlogNs <= SPIN_WORTH_NS && this.#spin(this.#cqHead + ahead - 1)) return this.#reapAgain();
     Atomics.store(this.#words, queueWord.EVENT_INDEX >>> 2, (this.#cqHead + ahead) | 0);
     // Published before the engine could see the new event index: nobody will tell us.
     const stalled = Atomics.load(this.#words, queueWord.STALLED >>> 2) !== 0;
     if (this.#published(this.#cqHead + ahead - 1) || (stalled && this.#published(this.#cqHead))) this.#reapAgain();
+  }
+
+  /** Looks for a completion for a moment: far cheaper than a message when the work is as short as that. */
+  #spin(count: number): boolean {
+    const endMs = performance.now() + limits.CALLER_SPIN_NS / NS_PER_MS;
+    do {
+      for (let looks = 0; looks < LOOKS_PER_TIME_CHECK; looks++) if (this.#published(count)) return true;
+    } while (performance.now() < endMs);
+    return false;
   }
 
   #reapAgain(): void {

@@ -7,7 +7,7 @@ import { invalidArgument, type WdError } from '../src/base/errors.js';
 import { INPUT_TYPES, type Input, inputBytes } from './input.js';
 import type { CompressOptions, DecompressOptions, OpenOptions } from './options.js';
 import type { Pool } from './pool.js';
-import type { WdOutput } from './requests.js';
+import type { WdOutput } from './one-shot.js';
 
 /** Opens a pool on a machine of its own. */
 export type Open = (options?: OpenOptions) => ResultAsync<Pool, WdError>;

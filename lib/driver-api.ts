@@ -5,6 +5,8 @@ export { type DriverModule, defineDriver } from '../src/base/define-driver.js';
 export { type InvalidArgument, invalidArgument, type WdError } from '../src/base/errors.js';
 export { defineLayout, type Layout } from '../src/base/layout.js';
 export { limits } from '../src/base/limits.js';
+export { badData, outputTooLarge } from './failures.js';
+export { unknownOption, wrongWhole } from './options.js';
 export type {
   BlockPart,
   BlockPlan,

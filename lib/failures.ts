@@ -1,7 +1,8 @@
 /**
  * Errors of requests: the same whichever backend met them.
  */
-import type { Aborted, BadData, Busy, DeviceError, NoDevice, OutputTooLarge } from '../src/base/errors.js';
+import type { Aborted, BadData, Busy, DeviceError, NoDevice, OutputTooLarge, WdError } from '../src/base/errors.js';
+import { InvariantError } from '../src/base/assert.js';
 import type { DataError } from './user-driver.js';
 
 export function badData({ message, code, errno }: DataError): BadData {
@@ -51,4 +52,20 @@ export function deviceError(device: string, status: number): DeviceError {
     device,
     status,
   };
+}
+
+/** A typed error on its way through promises and generators; it becomes a Result at the edge. */
+export class WdFailure extends Error {
+  readonly error: WdError;
+
+  constructor(error: WdError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** The typed error inside a failure. Anything else is a bug of ours, and is thrown on. */
+export function errorOf(failure: unknown): WdError {
+  if (failure instanceof WdFailure) return failure.error;
+  throw failure instanceof Error ? failure : new InvariantError(String(failure));
 }

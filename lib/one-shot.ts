@@ -2,60 +2,83 @@
  * A call that is one request: input in, SQE, output out. A decoder whose output turns out larger than the room it
  * was given asks again with more.
  */
+import { err, ok, type Result } from 'neverthrow';
 import { deviceLost, type WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Extent } from './arena.js';
 import type { Ctx } from './ctx.js';
-import type { Waiting } from './ctx-group.js';
+import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, outputTooLarge } from './failures.js';
 import { Flight } from './flight.js';
+import type { Prepared } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
-import type { Operation, Outcome, SqeFormat } from './user-driver.js';
+import type { Outcome, SqeFormat } from './user-driver.js';
+import type { Via } from './via.js';
+
+/** What a call answers. */
+export interface WdOutput {
+  readonly data: Buffer;
+  /** What the device, or the software in its place, reported: of the input when encoding. */
+  readonly checksum: number;
+  readonly via: Via;
+}
+
+export type Settle = (result: Result<WdOutput, WdError>) => void;
+
+/** One call that has been routed. */
+export interface Call {
+  readonly prepared: Prepared;
+  readonly reason: string;
+  readonly signal: AbortSignal | null;
+  readonly settle: Settle;
+}
 
 /** What the owner of a one-shot does for it. */
 export interface OneShotOwner {
   readonly memory: DmaMemory;
-  /** Ended well: `data` is the caller's own; `checksum` is what the device reported. */
-  finished(request: OneShot, output: { data: Buffer; checksum: number }, ctx: Ctx): void;
-  failed(request: OneShot, error: WdError, ctx: Ctx | null): void;
-  /** More room is needed: put it back in the line. */
-  again(request: OneShot): void;
+  /** It has ended; its memory is given back. */
+  ended(request: OneShot, result: Result<WdOutput, WdError>): void;
   /** The output, or what follows it, does not fit one request. */
   tooLarge(request: OneShot): void;
 }
 
-export interface OneShotParts {
-  readonly owner: OneShotOwner;
-  readonly operation: Operation;
+/** What a one-shot runs on: the format for its input, where it goes, and the bytes that user space dealt with. */
+export interface OneShotStart {
+  readonly group: CtxGroup;
   readonly format: SqeFormat;
-  readonly input: StagedInput;
-  /** Bytes of the input that user space has dealt with (a container's header). */
   readonly skipBytes: number;
-  readonly maxOutputBytes: number;
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 export class OneShot extends Flight implements Waiting {
+  readonly call: Call;
   readonly format: SqeFormat;
+  readonly group: CtxGroup;
   readonly input: StagedInput;
+  /** Requests that it took so far. */
   attempts = 0;
+  /** The caller has been told; set before the end when a signal aborts. */
+  settled = false;
+  stopWatching: (() => void) | null = null;
   readonly #owner: OneShotOwner;
-  readonly #operation: Operation;
   readonly #skipBytes: number;
-  readonly #maxOutputBytes: number;
   #roomBytes: number;
   #output: Extent | null = null;
 
-  constructor({ owner, operation, format, input, skipBytes, maxOutputBytes }: OneShotParts) {
+  constructor(owner: OneShotOwner, call: Call, start: OneShotStart, input: StagedInput) {
     super();
+    const { format, skipBytes } = start;
+    this.call = call;
     this.format = format;
+    this.group = start.group;
     this.input = input;
     this.#owner = owner;
-    this.#operation = operation;
     this.#skipBytes = skipBytes;
-    this.#maxOutputBytes = maxOutputBytes;
     this.sourceBytes = input.bytes - skipBytes;
-    this.#roomBytes = this.#clampRoom(operation.decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes));
+    const { decode } = call.prepared.operation;
+    this.#roomBytes = this.#clampRoom(decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes));
     this.expectedNs = format.expectedNs(this.sourceBytes);
   }
 
@@ -73,67 +96,68 @@ export class OneShot extends Flight implements Waiting {
   }
 
   complete(outcome: Outcome, ctx: Ctx): void {
-    const verdict = this.#judge(outcome, ctx);
-    if (verdict !== null) this.#release();
-    if (Buffer.isBuffer(verdict)) this.#owner.finished(this, { data: verdict, checksum: outcome.checksum }, ctx);
-    else if (verdict === 'tooLarge') this.#owner.tooLarge(this);
-    else if (verdict !== null) this.#owner.failed(this, verdict, ctx);
+    const { verdict } = outcome;
+    if (verdict === 'noRoom' && this.#enlarge()) return this.group.add(this);
+    const end = verdict === 'noRoom' ? this.#noMoreRoom() : this.#judge(outcome, ctx);
+    this.#releaseOutput();
+    if (end === 'tooLarge') this.#owner.tooLarge(this);
+    else this.#owner.ended(this, end);
   }
 
   lost(reason: string, ctx: Ctx): void {
-    this.#release();
-    this.#owner.failed(this, deviceLost(ctx.device, reason), ctx);
+    this.#releaseOutput();
+    this.#owner.ended(this, err(deviceLost(ctx.device, reason)));
   }
 
   abandoned(reason: string): void {
-    this.#release();
-    this.#owner.failed(this, deviceLost('every device', reason), null);
+    this.#releaseOutput();
+    this.#owner.ended(this, err(deviceLost('every device', reason)));
   }
 
-  /** Gives back the memory of a request that is not in a queue. */
-  withdraw(): void {
-    this.#release();
-    this.input.release(this.#owner.memory);
-  }
-
-  /** The output, an error, what else to do, or null when the request was sent again. */
-  #judge(outcome: Outcome, ctx: Ctx): Buffer | WdError | 'tooLarge' | null {
-    const { verdict, produced } = outcome;
+  #judge(outcome: Outcome, ctx: Ctx): Result<WdOutput, WdError> | 'tooLarge' {
+    const { verdict, produced, dataError } = outcome;
     if (verdict === 'failed') {
-      return outcome.dataError === null ? deviceError(ctx.device, outcome.status) : badData(outcome.dataError);
+      return err(dataError === null ? deviceError(ctx.device, outcome.status) : badData(dataError));
     }
-    if (verdict === 'noRoom') return this.#enlarge();
-    const total = this.#operation.header.length + produced;
-    if (total > this.#maxOutputBytes) return outputTooLarge(this.#maxOutputBytes);
-    const problem = this.#operation.decode === undefined ? null : this.#checkEnd(outcome);
-    return problem ?? this.#takeOutput(produced);
+    const { operation, options } = this.call.prepared;
+    if (operation.header.length + produced > options.maxOutputBytes) return err(outputTooLarge(options.maxOutputBytes));
+    const problem = operation.decode === undefined ? null : this.#checkEnd(outcome);
+    if (problem !== null) return problem;
+    const via = ctx.via(this.call.reason, this.attempts);
+    return ok({ data: this.#takeOutput(produced), checksum: outcome.checksum, via });
   }
 
   /** A decoder must have reached the end of its stream, and of the input. */
-  #checkEnd({ verdict, consumed }: Outcome): WdError | 'tooLarge' | null {
-    const { decode } = this.#operation;
-    if (verdict !== 'ended') return badData(decode!.truncated);
+  #checkEnd({ verdict, consumed }: Outcome): Result<never, WdError> | 'tooLarge' | null {
+    const { decode } = this.call.prepared.operation;
+    if (verdict !== 'ended') return err(badData(decode!.truncated));
     const restFrom = this.#skipBytes + consumed;
     if (restFrom === this.input.bytes) return null;
     return decode!.afterEnd(this.input.view().subarray(restFrom)) === 'finished' ? null : 'tooLarge';
   }
 
-  #enlarge(): WdError | 'tooLarge' | null {
-    if (this.#roomBytes > this.#maxOutputBytes) return outputTooLarge(this.#maxOutputBytes);
-    if (this.#roomBytes >= limits.REQUEST_BYTES_MAX) return 'tooLarge';
-    this.#release();
-    this.#roomBytes = this.#clampRoom(this.#roomBytes * 4);
-    this.#owner.again(this);
-    return null;
+  #noMoreRoom(): Result<never, WdError> | 'tooLarge' {
+    const { maxOutputBytes } = this.call.prepared.options;
+    return this.#roomBytes > maxOutputBytes ? err(outputTooLarge(maxOutputBytes)) : 'tooLarge';
+  }
+
+  /** Makes the room larger for another attempt; false when it has the largest already. */
+  #enlarge(): boolean {
+    const larger = this.#clampRoom(this.#roomBytes * 4);
+    if (larger === this.#roomBytes) return false;
+    this.#releaseOutput();
+    this.#roomBytes = larger;
+    return true;
   }
 
   /** One byte beyond the caller's limit is enough to see that it is exceeded. */
   #clampRoom(bytes: number): number {
-    return Math.min(bytes, limits.REQUEST_BYTES_MAX, this.#maxOutputBytes + 1);
+    return Math.min(bytes, limits.REQUEST_BYTES_MAX, this.call.prepared.options.maxOutputBytes + 1);
   }
 
   #takeOutput(produced: number): Buffer {
-    const { header } = this.#operation;
+    const { header } = this.call.prepared.operation;
+    if (header.length + produced === 0) return NO_BYTES;
     const data = Buffer.allocUnsafe(header.length + produced);
     const { mapping, offset } = this.#output!;
     if (header.length > 0) data.set(header);
@@ -141,7 +165,7 @@ export class OneShot extends Flight implements Waiting {
     return data;
   }
 
-  #release(): void {
+  #releaseOutput(): void {
     if (this.#output !== null) this.#owner.memory.free(this.#output);
     this.#output = null;
   }

@@ -6,10 +6,9 @@ import { err, ok, type Result } from 'neverthrow';
 import type { WdError } from '../src/base/errors.js';
 import type { Admission } from './admission.js';
 import { encodeBlocks } from './block-run.js';
-import type { Ctx } from './ctx.js';
-import type { DeviceInfo } from './devices.js';
 import type { Prepared } from './prepared.js';
-import { errorOf, type Requests } from './requests.js';
+import { errorOf } from './failures.js';
+import type { Requests } from './requests.js';
 import { decodeStream } from './stream-run.js';
 import type { Via } from './via.js';
 
@@ -18,7 +17,6 @@ export type PieceResult = Result<{ readonly data: Buffer; readonly via: Via }, W
 
 export interface PieceParts {
   readonly prepared: Prepared;
-  readonly devices: readonly DeviceInfo[];
   readonly requests: Requests;
   readonly admission: Admission;
 }
@@ -29,10 +27,10 @@ export async function* compressPieces(
   parts: Result<PieceParts, WdError>,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<PieceResult, void, void> {
-  yield* whole(parts, async function* ({ prepared, devices, requests }) {
+  yield* whole(parts, async function* ({ prepared, requests }) {
     let via: Via = { path: 'device', attempts: 0, reason: REASON };
-    const run = requests.blockRun(prepared, devices, (ctx) => {
-      via = viaOf(ctx);
+    const run = requests.blockRun(prepared, (ctx) => {
+      via = ctx.via(REASON, 1);
     });
     for await (const data of encodeBlocks(source, run)) yield { data, via };
   });
@@ -42,11 +40,11 @@ export async function* decompressPieces(
   parts: Result<PieceParts, WdError>,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<PieceResult, void, void> {
-  yield* whole(parts, async function* ({ prepared, devices, requests }) {
+  yield* whole(parts, async function* ({ prepared, requests }) {
     const { operation } = prepared;
-    const ctx = await requests.pinned(devices, operation.oneShot.qcType);
+    const ctx = await requests.pinned(prepared);
     const wiring = { memory: requests.memory, ctx, onRequest: () => {} };
-    for await (const data of decodeStream(source, operation.decode!, wiring)) yield { data, via: viaOf(ctx) };
+    for await (const data of decodeStream(source, operation.decode!, wiring)) yield { data, via: ctx.via(REASON, 1) };
   });
 }
 
@@ -58,8 +56,8 @@ async function* whole(
 ): AsyncGenerator<PieceResult, void, void> {
   if (parts.isErr()) return yield err(parts.error);
   const { admission } = parts.value;
-  const admitted = admission.enter(0);
-  if (admitted.isErr()) return yield err(admitted.error);
+  const busy = admission.enter(0);
+  if (busy !== null) return yield err(busy);
   try {
     for await (const piece of pieces(parts.value)) yield ok(piece);
   } catch (failure) {
@@ -67,8 +65,4 @@ async function* whole(
   } finally {
     admission.leave(0);
   }
-}
-
-function viaOf(ctx: Ctx): Via {
-  return { path: 'device', device: ctx.device, queue: ctx.queueNumber, attempts: 1, reason: REASON };
 }

@@ -14,8 +14,9 @@ import { aborted, noDevice } from './failures.js';
 import { INPUT_TYPES, type Input, inputBytes } from './input.js';
 import type { CompressOptions, DecompressOptions } from './options.js';
 import { type Prepared, PreparedOperations } from './prepared.js';
-import { type Call, Requests, type WdOutput } from './requests.js';
-import { decideRoute, type RouteDecision } from './route.js';
+import type { Call, WdOutput } from './one-shot.js';
+import { Requests } from './requests.js';
+import { decideRoute } from './route.js';
 import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
 import type { UserDriver } from './user-driver.js';
 import type { Explanation } from './via.js';
@@ -64,8 +65,8 @@ export class Pool {
   private constructor(source: PoolSource, devices: readonly DeviceInfo[], memory: { grown: () => void; of: DmaMemory }) {
     this.#source = source;
     this.#devices = devices;
-    this.#prepared = new PreparedOperations(source.userDrivers);
-    this.#directory = new CtxDirectory(source.platform, devices);
+    this.#prepared = new PreparedOperations(source.userDrivers, devices);
+    this.#directory = new CtxDirectory(source.platform);
     this.#admission = new Admission(source.platform);
     this.#requests = new Requests({ memory: memory.of, directory: this.#directory, admission: this.#admission });
     memory.grown = () => this.#directory.dispatchAll();
@@ -98,12 +99,10 @@ export class Pool {
 
   /** An operation of any driver by name, e.g. `copy` or `crc32c`, with its options checked now. */
   session(spec: { readonly op: string } & Record<string, unknown>): Result<Session, WdError> {
-    if (typeof spec !== 'object' || spec === null) {
-      return err(invalidArgument({ argument: 'spec', value: spec, expected: 'an object with "op"' }));
-    }
+    if (!isObject(spec)) return err(wrongObject('spec', spec, '"op"'));
     const { op, ...options } = spec;
     return this.#prepared.find(op, options).map((prepared) => ({
-      run: (input, { signal } = {}) => this.#start(prepared, { input, signal }),
+      run: (input, options) => this.#start(prepared, input, options?.signal ?? null),
     }));
   }
 
@@ -129,9 +128,7 @@ export class Pool {
    * could be opened.
    */
   ready(spec: { readonly op: string } & Record<string, unknown>): ResultAsync<void, WdError> {
-    if (typeof spec !== 'object' || spec === null) {
-      return failed(invalidArgument({ argument: 'spec', value: spec, expected: 'an object with "op"' }));
-    }
+    if (!isObject(spec)) return failed(wrongObject('spec', spec, '"op"'));
     if (this.#closing !== null) return failed(invalidState('the pool is closed; open another one'));
     const { op, ...options } = spec;
     return new ResultAsync(this.#ready(this.#prepared.find(op, options)));
@@ -139,16 +136,15 @@ export class Pool {
 
   /** What a call would do, without doing it. */
   explain(query: ExplainQuery): Result<Explanation, InvalidArgument> {
-    if (typeof query !== 'object' || query === null) {
-      return err(invalidArgument({ argument: 'query', value: query, expected: 'an object with "op" and "bytes"' }));
-    }
+    if (!isObject(query)) return err(wrongObject('query', query, '"op" and "bytes"'));
     const { op, bytes, ...options } = query;
     if (!Number.isSafeInteger(bytes) || bytes < 0) {
       return err(invalidArgument({ argument: 'bytes', value: bytes, expected: 'a whole number of at least 0' }));
     }
     return this.#prepared.find(op, options).map((prepared) => {
-      const { path, reason, devices, requests } = this.#decide(prepared, bytes);
-      return { path, reason, devices: devices.map(({ name }) => name), requests };
+      const { path, reason, requests } = decideRoute(prepared, bytes);
+      const devices = path === 'device' ? prepared.devices.map(({ name }) => name) : [];
+      return { path, reason, devices, requests };
     });
   }
 
@@ -186,61 +182,53 @@ export class Pool {
 
   async #ready(prepared: Result<Prepared, WdError>): Promise<Result<void, WdError>> {
     if (prepared.isErr()) return err(prepared.error);
-    const { driver, operation } = prepared.value;
-    const devices = this.#directory.devicesFor(driver, operation);
-    if (devices.length === 0) return err(noDevice(`no device has the algorithm ${operation.algorithm}`));
+    const { operation, devices, oneShot } = prepared.value;
+    if (oneShot.way === 'none') return err(noDevice(oneShot.reason));
     const open = await this.#directory.ready(devices, operation.oneShot.qcType);
     if (open > 0) return ok(undefined);
     return err(noDevice(`no queue could be opened on ${devices.map(({ name }) => name).join(', ')}`));
   }
 
-  #run(op: string, input: unknown, options: unknown): ResultAsync<WdOutput, WdError> {
+  #run(op: string, input: unknown, options: CompressOptions | DecompressOptions | undefined): ResultAsync<WdOutput, WdError> {
     const prepared = this.#prepared.find(op, options);
     if (prepared.isErr()) return failed(prepared.error);
-    const signal = (options as { signal?: AbortSignal } | undefined)?.signal;
-    return this.#start(prepared.value, { input, signal });
+    return this.#start(prepared.value, input, options?.signal ?? null);
   }
 
-  #start(prepared: Prepared, given: { input: unknown; signal: AbortSignal | undefined }): ResultAsync<WdOutput, WdError> {
-    const bytes = inputBytes(given.input);
-    const signal = given.signal ?? null;
-    if (bytes === null) return failed(wrongInput(given.input));
+  #start(prepared: Prepared, input: unknown, signal: AbortSignal | null): ResultAsync<WdOutput, WdError> {
+    const bytes = inputBytes(input);
+    if (bytes === null) return failed(wrongInput(input));
     if (this.#closing !== null) return failed(invalidState('the pool is closed; open another one'));
     if (signal?.aborted) return failed(aborted(signal.reason));
-    const decision = this.#decide(prepared, bytes.length);
-    if (decision.path === 'device' && decision.devices.length === 0) return failed(noDevice(decision.reason));
+    const { way, reason } = decideRoute(prepared, bytes.length);
+    if (way === 'none') return failed(noDevice(reason));
     return new ResultAsync(
       new Promise((settle) => {
-        const { devices, reason } = decision;
-        this.#go(decision, { prepared, devices, reason, signal, settle }, bytes);
+        const call: Call = { prepared, reason, signal, settle };
+        this.#requests[way](call, bytes);
       }),
     );
-  }
-
-  #go(decision: RouteDecision, call: Call, bytes: Uint8Array): void {
-    if (decision.way === 'oneShot') this.#requests.oneShot(call, bytes);
-    else if (decision.way === 'blocks') this.#requests.blocks(call, bytes);
-    else if (decision.way === 'stream') this.#requests.stream(call, bytes);
-    else if (decision.way === 'softwareNow') this.#requests.softwareNow(call, bytes);
-    else this.#requests.software(call, bytes);
-  }
-
-  #decide(prepared: Prepared, bytes: number): RouteDecision {
-    return decideRoute(prepared, bytes, this.#directory.devicesFor(prepared.driver, prepared.operation));
   }
 
   #pieces(op: string, options: unknown): Result<PieceParts, WdError> {
     if (this.#closing !== null) return err(invalidState('the pool is closed; open another one'));
     return this.#prepared.find(op, options).andThen((prepared) => {
-      const devices = this.#directory.devicesFor(prepared.driver, prepared.operation);
-      if (devices.length === 0) return err(noDevice(`no device has the algorithm ${prepared.operation.algorithm}`));
-      return ok({ prepared, devices, requests: this.#requests, admission: this.#admission });
+      if (prepared.oneShot.way === 'none') return err(noDevice(prepared.oneShot.reason));
+      return ok({ prepared, requests: this.#requests, admission: this.#admission });
     });
   }
 }
 
 function failed(error: WdError): ResultAsync<never, WdError> {
   return new ResultAsync(Promise.resolve(err(error)));
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+function wrongObject(argument: string, value: unknown, members: string): InvalidArgument {
+  return invalidArgument({ argument, value, expected: `an object with ${members}`, code: 'ERR_INVALID_ARG_TYPE' });
 }
 
 function wrongInput(value: unknown): InvalidArgument {

@@ -4,13 +4,19 @@
  */
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
+import type { DeviceInfo } from './devices.js';
 import { type CheckedOptions, checkOptions } from './options.js';
+import { oneShotRoute, type RouteDecision } from './route.js';
 import type { Operation, UserDriver } from './user-driver.js';
 
 export interface Prepared {
   readonly driver: UserDriver;
   readonly operation: Operation;
   readonly options: CheckedOptions;
+  /** Devices that can do it. */
+  readonly devices: readonly DeviceInfo[];
+  /** The decision for every input that is one request on a device. */
+  readonly oneShot: RouteDecision;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -26,10 +32,12 @@ const REMEMBERED = 8;
 
 export class PreparedOperations {
   readonly #drivers: readonly UserDriver[];
+  readonly #devices: readonly DeviceInfo[];
   readonly #entries = new Map<string, Entry[]>();
 
-  constructor(drivers: readonly UserDriver[]) {
+  constructor(drivers: readonly UserDriver[], devices: readonly DeviceInfo[]) {
     this.#drivers = drivers;
+    this.#devices = devices;
   }
 
   /** The operation `op` with `options`; the caller's `signal` is not part of what is remembered. */
@@ -48,9 +56,16 @@ export class PreparedOperations {
     if (checked.isErr()) return err(checked.error);
     const operation = driver.prepare({ op, parameters: checked.value.parameters });
     if (operation.isErr()) return err(operation.error);
-    const prepared = { driver, operation: operation.value, options: checked.value };
+    const devices = this.#devicesFor(driver, operation.value);
+    const { route } = checked.value;
+    const oneShot = oneShotRoute(route, devices);
+    const prepared = { driver, operation: operation.value, options: checked.value, devices, oneShot };
     this.#remember(op, options, prepared);
     return ok(prepared);
+  }
+
+  #devicesFor(driver: UserDriver, { algorithm }: Operation): readonly DeviceInfo[] {
+    return this.#devices.filter(({ api, algorithms }) => driver.drives(api) && algorithms.includes(algorithm));
   }
 
   #unknownOperation(op: unknown): InvalidArgument {

@@ -4,39 +4,40 @@
  */
 import { limits } from '../src/base/limits.js';
 import type { DeviceInfo } from './devices.js';
+import type { Route } from './options.js';
 import type { Prepared } from './prepared.js';
 import type { Path } from './via.js';
 
 export interface RouteDecision {
   readonly path: Path;
-  readonly way: 'oneShot' | 'blocks' | 'stream' | 'software' | 'softwareNow';
+  readonly way: 'oneShot' | 'blocks' | 'stream' | 'software' | 'softwareNow' | 'none';
   readonly reason: string;
-  readonly devices: readonly DeviceInfo[];
   /** Requests that the input is cut into, as far as it is known beforehand. */
   readonly requests: number;
 }
 
-export function decideRoute(prepared: Prepared, bytes: number, devices: readonly DeviceInfo[]): RouteDecision {
-  const { operation, options } = prepared;
-  if (options.route === 'software') return software('software', 'software was asked for');
-  if (options.route === 'auto' && bytes < limits.DEVICE_THRESHOLD_BYTES) {
+/** Made once for all calls with the same options: most calls take it. */
+export function oneShotRoute(route: Route, devices: readonly DeviceInfo[]): RouteDecision {
+  if (devices.length === 0) return { path: 'device', way: 'none', reason: 'no device offers the operation', requests: 0 };
+  const reason = route === 'device' ? 'the device was asked for' : 'large enough for a device';
+  return { path: 'device', way: 'oneShot', reason, requests: 1 };
+}
+
+/** The way of an input of `bytes` bytes. */
+export function decideRoute({ operation, options, oneShot }: Prepared, bytes: number): RouteDecision {
+  const { route } = options;
+  if (route === 'software') return software('software', 'software was asked for');
+  if (route === 'auto' && bytes < limits.DEVICE_THRESHOLD_BYTES) {
     return software('softwareNow', `${bytes} bytes are below the device threshold of ${limits.DEVICE_THRESHOLD_BYTES}`);
   }
-  if (devices.length === 0) {
-    const reason = `no device has the algorithm ${operation.algorithm}`;
-    if (options.route === 'auto') return software('software', reason);
-    return { path: 'device', way: 'oneShot', reason, devices, requests: 0 };
-  }
-  const reason = options.route === 'device' ? 'the device was asked for' : 'large enough for a device';
+  if (oneShot.way === 'none') return route === 'auto' ? software('software', oneShot.reason) : oneShot;
   if (operation.blocks !== undefined && bytes >= limits.SPLIT_THRESHOLD_BYTES) {
-    return { path: 'device', way: 'blocks', reason, devices, requests: Math.ceil(bytes / options.blockBytes) };
+    return { ...oneShot, way: 'blocks', requests: Math.ceil(bytes / options.blockBytes) };
   }
-  if (bytes > operation.requestBytesMax) {
-    return { path: 'device', way: 'stream', reason, devices, requests: Math.ceil(bytes / limits.STREAM_CHUNK_BYTES) };
-  }
-  return { path: 'device', way: 'oneShot', reason, devices, requests: 1 };
+  if (bytes <= operation.requestBytesMax) return oneShot;
+  return { ...oneShot, way: 'stream', requests: Math.ceil(bytes / limits.STREAM_CHUNK_BYTES) };
 }
 
 function software(way: 'software' | 'softwareNow', reason: string): RouteDecision {
-  return { path: 'software', way, reason, devices: [], requests: 1 };
+  return { path: 'software', way, reason, requests: 1 };
 }

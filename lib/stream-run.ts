@@ -6,9 +6,9 @@ import { deviceLost, type WdError } from '../src/base/errors.js';
 import type { Extent } from './arena.js';
 import type { Ctx } from './ctx.js';
 import type { DmaMemory } from './dma-memory.js';
-import { badData, deviceError } from './failures.js';
+import { badData, deviceError, WdFailure } from './failures.js';
 import { Flight } from './flight.js';
-import type { DecodePlan, Outcome, SqeFormat, StreamPlan } from './user-driver.js';
+import type { DecodePlan, HeaderVerdict, Outcome, SqeFormat, StreamPlan } from './user-driver.js';
 
 /** What one stateful request came to. */
 interface StepResult {
@@ -33,16 +33,6 @@ class StreamFlight extends Flight {
 
   lost(reason: string): void {
     this.#settle(null, reason);
-  }
-}
-
-/** Thrown inside the stream and turned into a Result at its edge. */
-export class StreamFailure extends Error {
-  readonly error: WdError;
-
-  constructor(error: WdError) {
-    super(error.message);
-    this.error = error;
   }
 }
 
@@ -75,8 +65,8 @@ class StreamSession {
     this.requests += 1;
     return new Promise((resolve, reject) => {
       const flight = new StreamFlight(this.#plan.format, (outcome, reason) => {
-        if (outcome === null) return reject(new StreamFailure(deviceLost(this.#ctx.device, reason)));
-        if (outcome.verdict === 'failed') return reject(new StreamFailure(this.#failure(outcome)));
+        if (outcome === null) return reject(new WdFailure(deviceLost(this.#ctx.device, reason)));
+        if (outcome.verdict === 'failed') return reject(new WdFailure(this.#failure(outcome)));
         resolve(this.#taken(outcome));
       });
       this.#address(flight, bytes);
@@ -91,7 +81,7 @@ class StreamSession {
   #take(bytes: number): Extent {
     const extent = this.#memory.allocate(bytes);
     if (extent !== null) return extent;
-    throw new StreamFailure(deviceLost(this.#ctx.device, 'no DMA memory is left for a stream'));
+    throw new WdFailure(deviceLost(this.#ctx.device, 'no DMA memory is left for a stream'));
   }
 
   #address(flight: StreamFlight, bytes: number): void {
@@ -117,28 +107,32 @@ class StreamSession {
   }
 
   #failure(outcome: Outcome): WdError {
-    return outcome.dataError === null ? deviceError(this.#ctx.device, outcome.status) : badData(outcome.dataError);
+    return outcome.dataError === null
+      ? deviceError(this.#ctx.device, outcome.status)
+      : badData(outcome.dataError);
   }
 }
 
-/** Decodes `source`, member after member, on one ctx. Yields output; throws StreamFailure. */
+/** Decodes `source`, member after member, on one ctx. Yields output; throws WdFailure. */
 export async function* decodeStream(
   source: AsyncIterable<Uint8Array>,
   decode: DecodePlan,
   parts: { memory: DmaMemory; ctx: Ctx; onRequest: () => void },
 ): AsyncGenerator<Buffer, void, void> {
   const input = new InputQueue(source);
+  let plan = decode;
   let again = true;
   while (again) {
-    const plan = await openMember(input, decode);
-    const session = new StreamSession(plan, parts);
+    const { stream, next } = await openMember(input, plan);
+    const session = new StreamSession(stream, parts);
     try {
-      yield* decodeMember({ input, session, decode, onRequest: parts.onRequest });
+      yield* decodeMember({ input, session, decode: next, onRequest: parts.onRequest });
     } finally {
       session.close();
     }
     await input.fill(1);
-    again = input.head.length > 0 && decode.afterEnd(input.head) === 'again';
+    again = input.head.length > 0 && next.afterEnd(input.head) === 'again';
+    plan = next;
   }
 }
 
@@ -147,13 +141,15 @@ export async function* wholeInput(input: Uint8Array): AsyncGenerator<Uint8Array,
   yield input;
 }
 
-async function openMember(input: InputQueue, decode: DecodePlan): Promise<StreamPlan> {
+type Member = Extract<HeaderVerdict, { kind: 'skip' }>;
+
+async function openMember(input: InputQueue, decode: DecodePlan): Promise<Member> {
   for (;;) {
     const verdict = decode.parseHeader(input.head, input.ended);
-    if (verdict.kind === 'bad') throw new StreamFailure(badData(verdict.error));
+    if (verdict.kind === 'bad') throw new WdFailure(badData(verdict.error));
     if (verdict.kind === 'skip') {
       input.consume(verdict.bytes);
-      return verdict.stream;
+      return verdict;
     }
     await input.fill(input.head.length + 1);
   }
@@ -176,10 +172,11 @@ async function* decodeMember(run: {
     if (verdict === 'ended') return;
     // All input is used, there was room, and the stream goes on: more input must come.
     const starved = verdict !== 'noRoom' && input.head.length === 0;
-    if (starved && input.ended) throw new StreamFailure(badData(decode.truncated));
+    if (starved && input.ended) throw new WdFailure(badData(decode.truncated));
     if (consumed === 0 && data.length === 0 && offered.length > 0) {
       await input.fill(offered.length + 1);
-      if (input.ended && input.head.length === offered.length) throw new StreamFailure(badData(decode.truncated));
+      if (input.ended && input.head.length === offered.length)
+        throw new WdFailure(badData(decode.truncated));
     }
   }
 }

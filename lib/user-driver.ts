@@ -127,7 +127,7 @@ export interface StreamPlan {
 
 /** What user space itself does around a decoder: the containers that the device does not know. */
 export interface DecodePlan {
-  /** Reads the head of a member. `ended`: no more input will come. */
+  /** Reads the head of a member. `ended`: no more input will come, and `more` is not an answer. */
   parseHeader(head: Uint8Array, ended: boolean): HeaderVerdict;
   /** What may follow the end of a member. `rest` is not empty. */
   afterEnd(rest: Uint8Array): TailVerdict;
@@ -145,8 +145,14 @@ export interface DataError {
 }
 
 export type HeaderVerdict =
-  /** The member starts after `bytes` bytes. */
-  | { readonly kind: 'skip'; readonly bytes: number; readonly oneShot: SqeFormat; readonly stream: StreamPlan }
+  /** The member starts after `bytes` bytes. `next` is the plan for what follows its end, this one's or another. */
+  | {
+      readonly kind: 'skip';
+      readonly bytes: number;
+      readonly oneShot: SqeFormat;
+      readonly stream: StreamPlan;
+      readonly next: DecodePlan;
+    }
   | { readonly kind: 'more' }
   | { readonly kind: 'bad'; readonly error: DataError };
 

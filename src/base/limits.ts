@@ -73,6 +73,8 @@ export const limits = {
   IDLE_SPIN_NS: 20 * NS_PER_US,
   /** How long every further idle engine spins, ns: more would take the cores from those that work. */
   IDLE_SPIN_FURTHER_NS: 2 * NS_PER_US,
+  /** How long a caller looks for a completion itself, ns, before it relies on an interrupt. */
+  CALLER_SPIN_NS: 3 * NS_PER_US,
   /** Completions that one interrupt covers at most. */
   COALESCE_MAX: 16,
   /** How long a completion source is kept referenced after the last request, ms. */
@@ -101,6 +103,10 @@ export const limits = {
   DICTIONARY_BYTES: 32 * KiB,
   /** Input of one stateful request, bytes: what user drivers of this hardware send. */
   STREAM_CHUNK_BYTES: 128 * KiB,
+  /** Streams that one ZIP instance keeps between stateful requests; a stream being compressed holds about 270 KB. */
+  ZIP_STREAMS_MAX: 256,
+  /** Idle codecs of each kind, and idle output windows, that one ZIP instance keeps for the next request. */
+  ZIP_IDLE_CODECS: 8,
 
   /** Records that a trace keeps. */
   TRACE_TAIL: 4096,

@@ -11,7 +11,8 @@ import { type CliIo, write } from './io.js';
 import { humanReport, jsonReport, type Reported } from './report.js';
 import { run, type Undo } from './run.js';
 
-const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+/** Signals that end the command in an orderly way, and the exit codes that stand for them. */
+export const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 const PIPE_CODE = 141;
 
 /** Runs the command; `argv` without the names of node and the program. Answers the exit code, never rejects. */

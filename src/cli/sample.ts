@@ -7,7 +7,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CliError } from './cli-error.js';
 import { packageRoot } from './package-root.js';
-import { READ_BYTES, type Source } from './source.js';
+import { READ_BYTES, readable, type Source } from './source.js';
 
 const FOLDERS = ['src', 'lib', 'drivers', 'test', join('node_modules', 'typescript', 'lib')];
 const SOURCE_TEXT = /\.(ts|js|md)$/;
@@ -35,5 +35,5 @@ async function textBelow(folder: string): Promise<string[]> {
 }
 
 async function* concatenated(paths: readonly string[]): AsyncGenerator<Uint8Array, void, void> {
-  for (const path of paths) yield* createReadStream(path, { highWaterMark: READ_BYTES });
+  for (const path of paths) yield* readable(createReadStream(path, { highWaterMark: READ_BYTES }), path);
 }

@@ -64,8 +64,8 @@ function stream(handle: FileHandle): AsyncIterable<Uint8Array> {
   return handle.createReadStream({ highWaterMark: READ_BYTES });
 }
 
-/** The pieces of a stream, its failures as sentences. */
-async function* readable(
+/** The pieces of a stream, its failures as sentences about `path`. */
+export async function* readable(
   stream: AsyncIterable<Uint8Array>,
   path: string,
 ): AsyncGenerator<Uint8Array, void, void> {

@@ -72,7 +72,7 @@ function libraryOptions({ format, level }: CliRequest): LibraryOptions {
 /** Both ends of the stream, with what is measured and compared at them. */
 class Flow {
   /** Why the source ended early: the library would call it a failure of its own. */
-  sourceFailure: unknown = null;
+  sourceFailure: CliError | null = null;
   readonly #request: CliRequest;
   readonly #parts: TransferParts;
   readonly #read = new Digest();
@@ -95,7 +95,7 @@ class Flow {
         yield piece;
       }
     } catch (failure) {
-      this.sourceFailure = failure;
+      if (failure instanceof CliError) this.sourceFailure = failure;
       throw failure;
     }
   }

@@ -25,7 +25,7 @@ export type { Input } from '../../lib/input.js';
 export type { CompressOptions, DecompressOptions, OpenOptions, RequestOptions, Route } from '../../lib/options.js';
 export type { PieceResult } from '../../lib/piece-streams.js';
 export { Pool, type ExplainQuery, type PoolDescription, type Session } from '../../lib/pool.js';
-export type { WdOutput } from '../../lib/requests.js';
+export type { WdOutput } from '../../lib/one-shot.js';
 export type { Explanation, Path, Via } from '../../lib/via.js';
 export type * from '../base/errors.js';
 export type { Counters } from '../uapi/syscall.js';

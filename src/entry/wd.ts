@@ -2,6 +2,7 @@
 /**
  * The `wd` program: hands the command its world.
  */
+import { leave } from '../cli/leave.js';
 import { main } from '../cli/main.js';
 import { open } from './index.js';
 
@@ -23,4 +24,4 @@ const world = {
 setInterval(() => {}, 2 ** 30);
 
 // Ends with the answer, not when nothing is left to do: an interrupted read of a pipe would never be.
-void main(process.argv.slice(2), world).then((code) => process.exit(code));
+void main(process.argv.slice(2), world).then(leave);

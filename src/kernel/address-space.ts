@@ -13,7 +13,8 @@ import type { BoundDevice, IommuControl } from '../hw/iommu-driver/control.js';
 import { PageTable } from '../hw/page-table.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { errno } from '../uapi/errno.js';
-import { type Mapping, MappingList } from './mapping-list.js';
+import { isPageRange, isRemovable, type Mapping, newMapping, splitDemand } from './mapping.js';
+import { MappingList } from './mapping-list.js';
 import { PageInstaller } from './page-installer.js';
 import type { ProcessMemory } from './process-memory.js';
 
@@ -251,19 +252,8 @@ export class AddressSpace {
   /** Splits [va, va + bytes) off a demand mapping; what is left and right of it stays. */
   #cutOut(mapping: Mapping, va: number, bytes: number): Mapping {
     this.#mappings.remove(mapping);
-    const piece = (start: number, end: number): Mapping | null => {
-      if (start === end) return null;
-      const part = newMapping({ va: start, bytes: end - start, kind: 'demand', gpa: -1, onGone: nothing });
-      this.#mappings.insert(part);
-      return part;
-    };
-    const left = piece(mapping.va, va);
-    const middle = piece(va, va + bytes)!;
-    const right = piece(va + bytes, mapping.va + mapping.bytes);
-    for (const [page, gpa] of mapping.pages) {
-      const part = page < va ? left : page < va + bytes ? middle : right;
-      part!.pages.set(page, gpa);
-    }
+    const [left, middle, right] = splitDemand(mapping, va, bytes);
+    for (const piece of [left, middle, right]) if (piece.bytes > 0) this.#mappings.insert(piece);
     return middle;
   }
 
@@ -294,21 +284,4 @@ export class AddressSpace {
     for (const gpa of mapping.pages.values()) this.frames.freeTable(gpa);
     mapping.onGone();
   }
-}
-
-type NewMapping = Pick<Mapping, 'va' | 'bytes' | 'kind' | 'gpa' | 'onGone'>;
-
-function newMapping(shape: NewMapping): Mapping {
-  return { ...shape, state: 'live', pages: new Map() };
-}
-
-/** Whole pages, at least one, without wrapping around (hazard S30). */
-function isPageRange(va: number, bytes: number): boolean {
-  if (!Number.isSafeInteger(va) || !Number.isSafeInteger(bytes) || va < 0 || bytes <= 0) return false;
-  return va % PAGE_BYTES === 0 && bytes % PAGE_BYTES === 0 && Number.isSafeInteger(va + bytes);
-}
-
-function isRemovable(mapping: Mapping, va: number, bytes: number): boolean {
-  if (mapping.kind === 'demand') return va + bytes <= mapping.va + mapping.bytes;
-  return va === mapping.va && bytes === mapping.bytes;
 }

@@ -7,32 +7,12 @@
 import { assert } from '../base/assert.js';
 import { alignUp, GiB, PAGE_BYTES } from '../base/units.js';
 import { ADDRESS_SPACE_BYTES } from '../hw/page-table.js';
+import type { Mapping } from './mapping.js';
 
 /** First address that is handed out. */
 export const ADDRESS_FIRST = 64 * GiB;
 /** Unmapped bytes between mappings: running over an end faults. */
 const GUARD_BYTES = PAGE_BYTES;
-
-export type MappingKind = 'pool' | 'demand' | 'queue';
-
-/**
- * live: accesses are served. dead: entries are gone, the address is still held (its device was removed). draining:
- * on its way out, waiting for every cache.
- */
-export type MappingState = 'live' | 'dead' | 'draining';
-
-export interface Mapping {
-  readonly va: number;
-  readonly bytes: number;
-  readonly kind: MappingKind;
-  /** Guest-physical address of the first frame; -1 for `demand`. */
-  readonly gpa: number;
-  state: MappingState;
-  /** `demand`: the pages present now, address to guest-physical address. */
-  readonly pages: Map<number, number>;
-  /** Called once, when nothing names the mapping any more. */
-  readonly onGone: () => void;
-}
 
 /** No gap that holds `bytes` bytes starts below `va`. */
 interface SearchHint {

@@ -75,7 +75,7 @@ export class PageInstaller {
 
   #fitsLarge({ va, gpa, bytes }: Span): boolean {
     if (va % MEGAPAGE_BYTES !== 0 || gpa % MEGAPAGE_BYTES !== 0 || bytes < MEGAPAGE_BYTES) return false;
-    return true;
+    return !this.#split.has(va / MEGAPAGE_BYTES);
   }
 
   #install(va: number, gpa: number, flags: number, level: number): boolean {

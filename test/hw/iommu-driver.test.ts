@@ -228,6 +228,25 @@ describe('invalidations', () => {
     );
   });
 
+  it('one invalidation larger than the command queue ends, though the fence is not in the queue yet', () => {
+    const board = new Board();
+    const devices = Array.from({ length: limits.INSTANCES_MAX }, (_, deviceId) => ({ deviceId, pasid: 1 }));
+    const range = { va: VA + PAGE_BYTES, bytes: (limits.INVALIDATION_PAGES_MAX - 2) * PAGE_BYTES };
+    const commands = invalidationCommands({ pscid: 1, gscid: null, devices, range }).length;
+    expect(commands).toBeGreaterThan(2 * limits.IOMMU_QUEUE_ENTRIES);
+    let [done, acknowledged] = [false, 0];
+    board.driver.invalidate({ pscid: 1, gscid: null, devices, range }, () => {
+      done = true;
+    });
+    board.settle();
+    while (board.sent.length > 0) {
+      acknowledged += Math.min(3, board.sent.length);
+      board.acknowledge(3);
+    }
+    expect(done).toBe(true);
+    expect(acknowledged).toBe(commands - range.bytes / PAGE_BYTES);
+  });
+
   it('a device that never answers cannot grow the backlog beyond its bound, and what waits is not lost', () => {
     const board = new Board();
     const done: number[] = [];

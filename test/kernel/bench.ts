@@ -199,9 +199,14 @@ export class Bench {
     return answered((done) => this.kernel.resetDevice(name, done));
   }
 
-  /** Devices acknowledge what they were asked to forget. */
+  /** Devices acknowledge what they were asked to forget, and from now on at once. */
   acknowledge(): void {
     this.holdsInvalidations = false;
+    this.acknowledgeHeld();
+  }
+
+  /** Devices acknowledge what they were asked to forget so far; what is asked next is held again. */
+  acknowledgeHeld(): void {
     for (const { id } of this.heldInvalidations.splice(0)) this.iommu.invalidationCompleted(id);
   }
 

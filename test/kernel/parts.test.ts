@@ -7,7 +7,8 @@ import { MEGAPAGE_BYTES, MiB, PAGE_BYTES } from '../../src/base/units.js';
 import { FrameTable, frameOwner } from '../../src/hw/frame-table.js';
 import { PhysicalMemory } from '../../src/hw/physical-memory.js';
 import { FrameRuns } from '../../src/kernel/frame-runs.js';
-import { ADDRESS_FIRST, type Mapping, MappingList } from '../../src/kernel/mapping-list.js';
+import { type Mapping, newMapping } from '../../src/kernel/mapping.js';
+import { ADDRESS_FIRST, MappingList } from '../../src/kernel/mapping-list.js';
 import { HostMemoryDomain } from '../../src/kernel/memory-domain.js';
 import { Serial } from '../../src/kernel/serial.js';
 
@@ -36,7 +37,7 @@ describe('addresses', () => {
 });
 
 function mappingAt(va: number, bytes: number): Mapping {
-  return { va, bytes, kind: 'demand', gpa: -1, state: 'live', pages: new Map(), onGone: () => {} };
+  return newMapping({ va, bytes, kind: 'demand', gpa: -1, onGone: () => {} });
 }
 
 /** Candidates in order: the start, and the end of each mapping; the first that touches no mapping or its guard. */

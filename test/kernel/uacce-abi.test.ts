@@ -153,6 +153,18 @@ describe('queue states', () => {
     expect(port.log).toEqual(['attach 0', 'wake', 'detach 0', 'sleep']);
   });
 
+  it('a hardware queue is free only when every table that names it is cleared in every cache (U13)', () => {
+    const { bench, user, fd, path } = opened({ queues: 1 });
+    const other = bench.user();
+    bench.holdsInvalidations = true;
+    const close = user.issue({ call: 'close', fd });
+    while (close.ret === WAITING) {
+      expect(other.open(path)).toBe(-errno.EBUSY);
+      bench.acknowledgeHeld();
+    }
+    expect(other.open(path)).toBeGreaterThanOrEqual(0);
+  });
+
   it('a zombie answers ENXIO to ioctl and mmap, and poll reports nothing', () => {
     const { bench, user, fd, name, port } = opened();
     user.ioctl(fd, START);

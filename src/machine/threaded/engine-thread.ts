@@ -61,8 +61,9 @@ class EngineThread {
   /** Serves until told to end. */
   serve(): void {
     this.#tell({ kind: 'ready' });
-    while (!this.#ended) {
+    for (;;) {
       this.#takeControl();
+      if (this.#ended) return;
       if (this.#engine.step() === IDLE) this.#idle();
     }
   }

@@ -1,0 +1,37 @@
+/**
+ * The contract between the device and a stream that it works on, in either direction: one native call a step, and
+ * what the stream waits for afterwards.
+ */
+import type { FlushKind } from './codec.js';
+import type { HandlePool } from './handle-pool.js';
+import type { RequestKind } from './layout.js';
+
+/**
+ * What a stream waits for: `input`: all that was offered is consumed and what is due of it delivered; `room`: more
+ * output is due; `nothing`: it has ended, or failed.
+ */
+export type StreamNeed = 'input' | 'room' | 'nothing';
+
+/** Why a stream failed: SPEC.md sections 5 and 6. */
+export interface StreamFault {
+  readonly status: number;
+  readonly dataError: number;
+}
+
+export interface ZipStream {
+  readonly kind: RequestKind;
+  /** Of the last step: bytes taken from the front of the input, bytes stored at the front of the window. */
+  readonly consumed: number;
+  readonly produced: number;
+  readonly need: StreamNeed;
+  readonly fault: StreamFault | null;
+  /** False once the end was announced and everything before it consumed. */
+  readonly takesInput: boolean;
+  /** Of the uncompressed bytes so far. */
+  readonly checksum: number;
+  readonly totalBytes: number;
+  /** Works on one segment. `flush` is what the end of `input` means. */
+  step(input: Uint8Array, window: Uint8Array, flush: FlushKind): void;
+  /** Gives its codec back; the stream is not used again. */
+  release(pool: HandlePool): void;
+}

@@ -1,0 +1,209 @@
+/**
+ * The compression accelerator: what the hardware does with an SQE. The specification is SPEC.md beside this file.
+ *
+ * A request is parsed (device-request.ts), gets a stream (device-compress.ts, device-decompress.ts), which is fresh
+ * or one that the device has kept (device-stream-table.ts), and is worked through segment by segment on its memory
+ * (device-memory.ts). However it ends, its codec goes back to the pool or stays with its stream.
+ */
+import {
+  type DeviceDescription,
+  type DeviceModel,
+  type Dma,
+  type DmaFault,
+  limits,
+  type SqeRequest,
+} from '../../src/driver-api.js';
+import { CompressStream } from './device-compress.js';
+import { DecompressStream } from './device-decompress.js';
+import { RequestMemory, ScratchPool } from './device-memory.js';
+import { parseRequest, type ZipRequest } from './device-request.js';
+import type { ZipStream } from './device-stream.js';
+import { type StreamName, StreamTable } from './device-stream-table.js';
+import { HandlePool } from './handle-pool.js';
+import {
+  CONTEXT_OUTPUT_LEFT,
+  codingDefaults,
+  compressNsPerByte,
+  DECOMPRESS_NS_PER_BYTE,
+  directions,
+  REQUEST_NS,
+  ZIP_BYTES_MAX,
+  zipRegisters,
+  zipSqe,
+  zipStatus,
+} from './layout.js';
+
+const sqe = zipSqe.fields;
+const TWO_32 = 0x1_0000_0000;
+
+class ZipDevice implements DeviceModel {
+  readonly #streams = new StreamTable();
+  readonly #scratch = new ScratchPool();
+  readonly #pool = new HandlePool({ deflaters: limits.ZIP_IDLE_CODECS, inflaters: limits.ZIP_IDLE_CODECS });
+  #requests = 0;
+  #streamsLost = 0;
+
+  *execute(request: SqeRequest, dma: Dma): Generator<number, void, void> {
+    this.#requests = (this.#requests + 1) >>> 0;
+    clearResults(request.sqe);
+    const parsed = parseRequest(request);
+    if (parsed === null) return sqe.status.write(request.sqe, 0, zipStatus.MALFORMED);
+    const memory = new RequestMemory(parsed, dma, this.#scratch);
+    try {
+      if (parsed.stateful) yield* this.#stateful({ ...request, parsed, memory });
+      else yield* this.#stateless({ ...request, parsed, memory });
+    } finally {
+      memory.release();
+    }
+  }
+
+  costNs({ sqe: view, qcType }: SqeRequest): number {
+    return REQUEST_NS + segmentNs(view, qcType, sqe.inputBytes.read(view, 0));
+  }
+
+  requestBytes({ sqe: view }: SqeRequest): number {
+    return Math.min(sqe.inputBytes.read(view, 0) + sqe.dictionaryBytes.read(view, 0), ZIP_BYTES_MAX);
+  }
+
+  fail({ sqe: view }: SqeRequest, _fault: DmaFault): void {
+    sqe.status.write(view, 0, zipStatus.ACCESS_FAILED);
+  }
+
+  queueStopped(owner: number): void {
+    for (const stream of this.#streams.drain(owner)) stream.release(this.#pool);
+  }
+
+  liveRegister(name: string): number {
+    if (name === 'STREAMS') return this.#streams.count;
+    return name === 'STREAMS_LOST' ? this.#streamsLost : this.#requests;
+  }
+
+  reset(): void {
+    for (const stream of this.#streams.drain()) stream.release(this.#pool);
+    this.#pool.close();
+    this.#requests = 0;
+    this.#streamsLost = 0;
+  }
+
+  *#stateless(work: Work): Generator<number, void, void> {
+    const stream = yield* this.#open(work);
+    try {
+      yield* advanceStream(work, stream);
+      writeResults(work, stream);
+    } finally {
+      stream.release(this.#pool);
+    }
+  }
+
+  *#stateful(work: Work): Generator<number, void, void> {
+    const { parsed, sqe: view, owner } = work;
+    const name: StreamName = { owner, compresses: parsed.compresses, streamBuffer: parsed.streamBuffer };
+    const known = this.#streams.take(name);
+    if (parsed.begins) known?.release(this.#pool);
+    const stream = parsed.begins ? yield* this.#open(work) : known;
+    if (stream === undefined) return sqe.status.write(view, 0, zipStatus.NO_STREAM);
+    const status = refusal(parsed, stream);
+    if (status !== null) {
+      this.#keep(name, stream);
+      return sqe.status.write(view, 0, status);
+    }
+    yield* this.#continue(work, name, stream);
+  }
+
+  /** Ended, failed, faulted or abandoned: the stream goes. Otherwise it is kept for the next request. */
+  *#continue(work: Work, name: StreamName, stream: ZipStream): Generator<number, void, void> {
+    let goesOn = false;
+    try {
+      yield* advanceStream(work, stream);
+      writeResults(work, stream);
+      goesOn = stream.need !== 'nothing';
+    } finally {
+      if (goesOn) this.#keep(name, stream);
+      else stream.release(this.#pool);
+    }
+  }
+
+  #keep(name: StreamName, stream: ZipStream): void {
+    const lost = this.#streams.keep(name, stream);
+    if (lost === undefined) return;
+    lost.release(this.#pool);
+    this.#streamsLost = (this.#streamsLost + 1) >>> 0;
+  }
+
+  *#open({ parsed, memory }: Work): Generator<number, ZipStream, void> {
+    const { compresses, kind, coding } = parsed;
+    const dictionary = yield* memory.dictionary();
+    if (compresses) return new CompressStream(kind, this.#pool.takeDeflater({ ...coding, dictionary }));
+    return new DecompressStream(kind, this.#pool.takeInflater({ windowBits: coding.windowBits, dictionary }));
+  }
+}
+
+/** A request while it is executed. */
+interface Work extends SqeRequest {
+  readonly parsed: ZipRequest;
+  readonly memory: RequestMemory;
+}
+
+/** The status of a request that a stream it names cannot take; null when it can. */
+function refusal({ kind, inputBytes }: ZipRequest, stream: ZipStream): number | null {
+  if (stream.kind !== kind) return zipStatus.NO_STREAM;
+  return inputBytes > 0 && !stream.takesInput ? zipStatus.MALFORMED : null;
+}
+
+/** Steps until the input or the room is used up or the stream is over. Progress is in the SQE after each step. */
+function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, void> {
+  const { parsed, memory, sqe: view, qcType } = work;
+  for (;;) {
+    const input = yield* memory.input();
+    const isLast = input.length === memory.inputLeft;
+    stream.step(input, memory.window(), isLast ? parsed.flush : 'none');
+    yield* memory.commit(stream.consumed, stream.produced);
+    sqe.consumed.write(view, 0, memory.consumed);
+    sqe.produced.write(view, 0, memory.produced);
+    if (!canStep(memory, stream)) return;
+    yield segmentNs(view, qcType, memory.inputLeft);
+  }
+}
+
+function canStep({ inputLeft, roomLeft }: RequestMemory, { need }: ZipStream): boolean {
+  return (need === 'input' && inputLeft > 0) || (need === 'room' && roomLeft > 0);
+}
+
+function clearResults(view: DataView): void {
+  for (const field of [sqe.consumed, sqe.produced, sqe.dataError, sqe.status, sqe.lastBlock, sqe.context]) {
+    field.write(view, 0, 0);
+  }
+}
+
+function writeResults({ sqe: view, parsed }: Work, stream: ZipStream): void {
+  const { need, fault, checksum, totalBytes } = stream;
+  sqe.checksum.write(view, 0, checksum);
+  sqe.totalBytes.write(view, 0, totalBytes % TWO_32);
+  if (fault !== null) {
+    sqe.status.write(view, 0, fault.status);
+    sqe.dataError.write(view, 0, fault.dataError);
+  } else if (need === 'room') {
+    if (parsed.stateful) sqe.context.write(view, 0, CONTEXT_OUTPUT_LEFT);
+    else sqe.status.write(view, 0, zipStatus.NO_ROOM);
+  } else if (need === 'nothing' && !parsed.compresses) {
+    sqe.status.write(view, 0, zipStatus.STREAM_END);
+    sqe.lastBlock.write(view, 0, 1);
+  }
+}
+
+/** Virtual cost of the next segment, of which `bytesLeft` bytes are an upper bound. Section 7. */
+function segmentNs(view: DataView, qcType: number, bytesLeft: number): number {
+  const bytes = Math.min(bytesLeft, limits.SEGMENT_INPUT_BYTES);
+  if (qcType !== directions.compress) return bytes * DECOMPRESS_NS_PER_BYTE;
+  const levelPlusOne = sqe.levelPlusOne.read(view, 0);
+  return bytes * compressNsPerByte(levelPlusOne === 0 ? codingDefaults.level : levelPlusOne - 1);
+}
+
+/** The compression accelerator as the machine knows it. */
+export const zipDevice: DeviceDescription = {
+  name: 'zip',
+  sqeBytes: zipSqe.bytes,
+  preemption: 'park',
+  registers: zipRegisters,
+  create: () => new ZipDevice(),
+};
