@@ -9,17 +9,17 @@
  */
 import { assert } from '../src/base/assert.js';
 import { limits } from '../src/base/limits.js';
-import { NS_PER_MS } from '../src/base/units.js';
+import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
 import { CQE_BYTES, CQE_PHASE_OFFSET, dusShape, engineAsleep, queueWord } from '../src/uapi/queue-layout.js';
 import type { Platform } from '../src/uapi/syscall.js';
 import type { Flight } from './flight.js';
 import type { Outcome } from './user-driver.js';
 import type { Via } from './via.js';
 
-/** Reaps in a row without returning to the event loop: timers and I/O of the application must not starve. */
-const REAPS_PER_TURN = 64;
 /** Expected work up to which the caller looks for completions itself before it relies on an interrupt, ns. */
-const SPIN_WORTH_NS = 4 * limits.CALLER_SPIN_NS;
+const SPIN_WORTH_NS = 12 * NS_PER_US;
+/** How long completions are taken without returning to the event loop, ms. */
+const TURN_MS = 0.5;
 /** Looks at a CQE between two looks at the time, which cost more. */
 const LOOKS_PER_TIME_CHECK = 16;
 const PHASE_HALF_WORD = CQE_PHASE_OFFSET / 2;
@@ -69,7 +69,8 @@ export class Ctx {
   #sqTail = 0;
   #cqHead = 0;
   #armScheduled = false;
-  #reapsThisTurn = 0;
+  /** When this turn of the event loop has lasted long enough, on the clock of `performance`. */
+  #turnEndsMs = 0;
   #lostReason: string | null = null;
   #usualVia: Via | null = null;
 
@@ -214,7 +215,7 @@ export class Ctx {
   #interrupted(): void {
     // Cleared before the look: an interrupt for whatever is published after it will be sent again.
     Atomics.store(this.#words, queueWord.INTERRUPT_PENDING >>> 2, 0);
-    this.#reapsThisTurn = 0;
+    this.#newTurn();
     this.reap();
     if (this.inFlight > 0) this.#armSoon();
   }
@@ -239,7 +240,10 @@ export class Ctx {
 
   /** Looks for a completion for a moment: far cheaper than a message when the work is as short as that. */
   #spin(count: number): boolean {
-    const endMs = performance.now() + limits.CALLER_SPIN_NS / NS_PER_MS;
+    const startMs = performance.now();
+    // The first spin after a pause begins a turn; only an unbroken run of them is cut short.
+    if (startMs > this.#turnEndsMs + TURN_MS) this.#newTurn(startMs);
+    const endMs = startMs + limits.CALLER_SPIN_NS / NS_PER_MS;
     do {
       for (let looks = 0; looks < LOOKS_PER_TIME_CHECK; looks++) if (this.#published(count)) return true;
     } while (performance.now() < endMs);
@@ -247,18 +251,22 @@ export class Ctx {
   }
 
   #reapAgain(): void {
-    this.#reapsThisTurn += 1;
-    if (this.#reapsThisTurn > REAPS_PER_TURN) {
-      this.#armScheduled = true;
-      setImmediate(() => {
-        this.#reapsThisTurn = 0;
-        this.reap();
-        this.#arm();
-      });
+    if (performance.now() < this.#turnEndsMs) {
+      this.reap();
+      this.#armSoon();
       return;
     }
-    this.reap();
-    this.#armSoon();
+    // Timers and I/O of the application must not starve: the rest comes after a turn of the event loop.
+    this.#armScheduled = true;
+    setImmediate(() => {
+      this.#newTurn();
+      this.reap();
+      this.#arm();
+    });
+  }
+
+  #newTurn(nowMs = performance.now()): void {
+    this.#turnEndsMs = nowMs + TURN_MS;
   }
 }
 

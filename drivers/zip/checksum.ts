@@ -24,7 +24,8 @@ const CRC_ONE = 0x8000_0000;
 
 /** The CRC-32 of `bytes`, continued from `seed`, the CRC-32 of what came before. */
 export function crc32(bytes: Uint8Array, seed = 0): number {
-  return nodeCrc32(bytes, seed);
+  // Of an empty array whose buffer has no memory node passes a null pointer on, and zlib takes it for a fresh start.
+  return bytes.length === 0 ? seed : nodeCrc32(bytes, seed);
 }
 
 /** The Adler-32 of `bytes`, continued from `seed`, the Adler-32 of what came before. */

@@ -73,8 +73,11 @@ export const limits = {
   IDLE_SPIN_NS: 20 * NS_PER_US,
   /** How long every further idle engine spins, ns: more would take the cores from those that work. */
   IDLE_SPIN_FURTHER_NS: 2 * NS_PER_US,
-  /** How long a caller looks for a completion itself, ns, before it relies on an interrupt. */
-  CALLER_SPIN_NS: 3 * NS_PER_US,
+  /**
+   * How long a caller looks for a completion itself, ns, before it relies on an interrupt. About what it costs to
+   * sleep and be woken: posting to a sleeping thread takes its engine some 20 us, in which it serves nobody.
+   */
+  CALLER_SPIN_NS: 20 * NS_PER_US,
   /** Completions that one interrupt covers at most. */
   COALESCE_MAX: 16,
   /** How long a completion source is kept referenced after the last request, ms. */

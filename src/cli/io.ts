@@ -25,7 +25,7 @@ export interface CliIo {
   readonly stderr: CliOutput;
   /** Directory that relative names are relative to. */
   readonly directory: string;
-  /** Emits SIGINT and SIGTERM. */
+  /** Emits SIGINT and SIGTERM, and `exit` when the process ends in whatever way. */
   readonly signals: EventEmitter;
   /** A clock that only goes forward, ms. */
   readonly nowMs: () => number;

@@ -32,22 +32,27 @@ export async function main(argv: readonly string[], io: CliIo): Promise<number> 
 /** Runs until the end or the first signal: what was opened is taken back before the answer. */
 async function untilSignal(request: CliRequest, io: CliIo): Promise<number> {
   const undo: Undo = [];
-  const stops: (() => void)[] = [];
+  const takeBack = (): void => {
+    for (const step of undo.splice(0)) step();
+  };
+  const stops = [listen(io, 'exit', takeBack)];
   const interrupted = new Promise<number>((resolve) => {
     for (const [signal, code] of Object.entries(SIGNAL_CODES)) {
-      const handler = (): void => {
-        for (const step of undo.splice(0)) step();
-        resolve(code);
-      };
-      io.signals.once(signal, handler);
-      stops.push(() => io.signals.off(signal, handler));
+      stops.push(listen(io, signal, () => resolve(code)));
     }
   });
   try {
     return await Promise.race([complete(request, io, undo), interrupted]);
   } finally {
+    takeBack();
     for (const stop of stops) stop();
   }
+}
+
+/** Answers what stops the listening. */
+function listen({ signals }: CliIo, event: string, handler: () => void): () => void {
+  signals.once(event, handler);
+  return () => signals.off(event, handler);
 }
 
 async function complete(request: CliRequest, io: CliIo, undo: Undo): Promise<number> {

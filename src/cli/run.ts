@@ -12,7 +12,7 @@ import { openSink, type Sink } from './sink.js';
 import { openSource, type Source } from './source.js';
 import { type Outcome, transfer } from './transfer.js';
 
-/** What must be taken back at once when the program is interrupted; filled as things are opened. */
+/** What must be taken back at once when the program ends, by itself or not; filled as things are opened. */
 export type Undo = (() => void)[];
 
 /** Does what `request` says. Throws CliError; then no file has appeared under the output's name. */

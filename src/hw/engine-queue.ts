@@ -6,6 +6,7 @@
  * copy is used; the SQ slot is written back first, then the CQE body, then its phase. Everything that the user
  * side writes is checked against private limits before use; a value out of range stops this queue and no other.
  */
+import { limits } from '../base/limits.js';
 import { CQE_BYTES, dusShape, type DusShape, queueWord } from '../uapi/queue-layout.js';
 import type { QueueBinding, QueueErrorReason } from './coproc-port.js';
 import type { SqeRequest } from './device-model.js';
@@ -24,12 +25,13 @@ export class EngineQueue {
   readonly dma: QueueDma;
   /** The request being executed; null between requests. */
   running: Generator<number, void, void> | null = null;
-  /** Bytes that this queue may still be served before the next one has its turn. */
-  deficitBytes = 0;
   /** Why the queue was stopped, null while it is fine. */
   error: QueueErrorReason | null = null;
 
   #errorClaimed = false;
+  #deficitBytes = 0;
+  /** Bytes of the request being executed that are not charged yet. */
+  #owedBytes = 0;
 
   readonly #port: DmaPort;
   readonly #words: Int32Array;
@@ -76,6 +78,29 @@ export class EngineQueue {
     if (this.error !== null) return false;
     if (this.running !== null) return !this.dma.waiting;
     return this.#sampleTail() && this.#completionSlotFree();
+  }
+
+  /** Bytes that this queue may still be served before the next one has its turn; negative after more than its share. */
+  get deficitBytes(): number {
+    return this.#deficitBytes;
+  }
+
+  /** The turns of `rounds` rounds passed it by. Credit is not saved up beyond one turn. */
+  credit(rounds: number): void {
+    const quantum = limits.QUEUE_QUANTUM_BYTES;
+    this.#deficitBytes = Math.min(this.#deficitBytes + rounds * quantum, quantum);
+  }
+
+  /** A request of `bytes` bytes begins. It is charged as it proceeds, so that its length delays no other queue. */
+  owe(bytes: number): void {
+    this.#owedBytes = Math.max(1, bytes);
+  }
+
+  /** Charges a segment of at most `bytesMax` bytes of the running request. */
+  charge(bytesMax: number): void {
+    const bytes = Math.min(this.#owedBytes, bytesMax);
+    this.#owedBytes -= bytes;
+    this.#deficitBytes -= bytes;
   }
 
   /** True once after the queue broke a rule. */

@@ -96,14 +96,9 @@ export class Engine {
   step(): number {
     this.#port.acknowledge();
     if (this.#stopped) return IDLE;
-    const count = this.#queues.length;
-    for (let looked = 0; looked < count; looked++) {
-      const queue = this.#queues[this.#turn % count]!;
-      if (queue.ready && queue.deficitBytes > 0) return this.#serve(queue);
-      if (queue.claimError()) this.#reportError(queue);
-      this.#passTurn(queue);
-    }
-    return this.#serveIndebted();
+    const cost = this.#round();
+    if (cost !== IDLE) return cost;
+    return this.#creditWaiting() ? this.#round() : IDLE;
   }
 
   /** Publishes that the engine needs a wake from now on. The host looks once more with `step` before it sleeps. */
@@ -111,18 +106,27 @@ export class Engine {
     for (const queue of this.#queues) queue.setAsleep(asleep ? sleepReason(queue) : engineAsleep.AWAKE);
   }
 
-  /** Only queues that had more than their share are ready: nobody loses when one of them goes on. */
-  #serveIndebted(): number {
-    const index = this.#queues.findIndex((queue) => queue.ready);
-    if (index < 0) return IDLE;
-    this.#turn = index;
-    this.#queues[index]!.deficitBytes = limits.QUEUE_QUANTUM_BYTES;
-    return this.#serve(this.#queues[index]!);
+  /** Looks at each queue once, in turn, and serves the first that is ready and has credit; IDLE when none has. */
+  #round(): number {
+    const count = this.#queues.length;
+    for (let looked = 0; looked < count; looked++) {
+      const queue = this.#queues[this.#turn % count]!;
+      if (queue.ready && queue.deficitBytes > 0) return this.#serve(queue);
+      if (queue.claimError()) this.#reportError(queue);
+      queue.credit(1);
+      this.#turn = (this.#turn + 1) % count;
+    }
+    return IDLE;
   }
 
-  #passTurn(queue: EngineQueue): void {
-    queue.deficitBytes = Math.min(queue.deficitBytes + limits.QUEUE_QUANTUM_BYTES, limits.QUEUE_QUANTUM_BYTES);
-    this.#turn = (this.#turn + 1) % this.#queues.length;
+  /** Lets as many rounds pass at once as the least indebted queue that waits needs; false when none waits. */
+  #creditWaiting(): boolean {
+    const waiting = this.#queues.filter((queue) => queue.ready);
+    if (waiting.length === 0) return false;
+    const least = Math.max(...waiting.map(({ deficitBytes }) => deficitBytes));
+    const rounds = Math.floor(Math.max(0, -least) / limits.QUEUE_QUANTUM_BYTES) + 1;
+    if (least <= 0) for (const queue of this.#queues) queue.credit(rounds);
+    return true;
   }
 
   #serve(queue: EngineQueue): number {
@@ -138,7 +142,7 @@ export class Engine {
 
   #begin(queue: EngineQueue): number {
     const { request } = queue;
-    queue.deficitBytes -= Math.max(1, this.#device.requestBytes(request));
+    queue.owe(this.#device.requestBytes(request));
     const cost = this.#device.costNs(request);
     this.#trace?.emit('sqe taken', queue.binding.epoch);
     if (cost > LONG_REQUEST_NS && queue.unreported) this.#send(queue);
@@ -150,11 +154,15 @@ export class Engine {
     const cost = this.#next(queue);
     if (cost === DONE) {
       queue.running = null;
+      queue.charge(Number.POSITIVE_INFINITY);
       this.#trace?.emit('sqe completed', queue.binding.epoch);
       if (queue.complete()) this.#send(queue);
       return 0;
     }
-    if (cost >= 0) return cost;
+    if (cost >= 0) {
+      queue.charge(limits.SEGMENT_INPUT_BYTES);
+      return cost;
+    }
     // A page is on its way: what is finished must reach the consumer whatever it armed for.
     queue.setStalled(true);
     this.#trace?.emit('queue stalled', queue.binding.epoch);

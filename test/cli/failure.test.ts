@@ -232,4 +232,17 @@ describe('signals', () => {
     expect(world.files).toEqual(['in', 'sub']);
     expect(world.signals.listenerCount(signal)).toBe(0);
   });
+
+  test('a process that dies of a bug leaves nothing behind either', async () => {
+    const left = await new Promise<string[]>((resolve) => {
+      const stalls = (): void => {
+        world.signals.emit('exit');
+        resolve(world.files);
+      };
+      const world = new World({ sabotage: { stalls } });
+      world.write('in', TEXT);
+      void world.wd('in', '-o', 'out');
+    });
+    expect(left).toEqual(['in']);
+  });
 });

@@ -4,6 +4,7 @@
  * loop instead, because those events do not arrive during `Atomics.wait`.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { assert } from '../../base/assert.js';
 import type { QueueBinding } from '../../hw/coproc-port.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
 import { KernelSide } from '../kernel-side.js';
@@ -47,14 +48,20 @@ class KernelThread {
     });
   }
 
-  /** Registers every instance; their engine threads start when they are needed. */
+  /** Announces every instance; their engine threads start when they are needed. */
   async addInstances(): Promise<void> {
     const { config, driverUrls } = this.#init;
+    let announced = 0;
     for (const { id, driver: name } of config.instances) {
       const driverUrl = driverUrls[name]!;
       const { default: driver } = (await import(driverUrl)) as { default: MachineDriver };
-      this.#addInstance(id, driver, driverUrl);
+      this.#addInstance(id, { driver, driverUrl }, () => {
+        announced += 1;
+      });
     }
+    // No engine runs yet, so nothing of this waits for another thread.
+    this.#service();
+    assert(announced === config.instances.length, `all of ${config.instances.length} instances were announced`);
   }
 
   async serve(): Promise<void> {
@@ -77,13 +84,18 @@ class KernelThread {
     for (const engine of this.#engines) engine.drain();
     for (const [waiter, process] of this.#processes.entries()) if (process !== null) this.#drainProcess(waiter, process);
     this.#clock.fireDue();
+    this.#service();
+  }
+
+  #service(): void {
     do {
       this.#serviceWanted = false;
       this.#kernelSide.service();
     } while (this.#serviceWanted);
   }
 
-  #addInstance(instance: string, driver: MachineDriver, driverUrl: string): void {
+  #addInstance(instance: string, of: { driver: MachineDriver; driverUrl: string }, announced: () => void): void {
+    const { driver, driverUrl } = of;
     const { memory, engineWorkerUrl } = this.#init;
     const deviceId = this.#engines.length;
     const engine = new EngineHandle({
@@ -99,7 +111,7 @@ class KernelThread {
       lost: (reason) => this.#lost(deviceId, reason),
     });
     this.#engines.push(engine);
-    this.#kernelSide.addInstance(engine, driver.kernelDriver, () => {});
+    this.#kernelSide.addInstance(engine, driver.kernelDriver, announced);
   }
 
   #drainMachine(): void {

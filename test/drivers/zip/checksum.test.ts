@@ -61,6 +61,15 @@ describe('published values', () => {
   });
 });
 
+describe('no bytes', () => {
+  it.each([new Uint8Array(0), new Uint8Array(0).subarray(0, 0), new Uint8Array(9).subarray(9)])(
+    'leave both checksums as they were, wherever they are not',
+    (none) => {
+      expect([crc32(none, 0x12345678), adler32(none, 0x00020001)]).toEqual([0x12345678, 0x00020001]);
+    },
+  );
+});
+
 describe('Adler-32', () => {
   it('is that of its definition, for any bytes', () => {
     fc.assert(

@@ -28,7 +28,7 @@ type Range = readonly [from: number, to: number];
 export class BenchDma implements Dma {
   readonly memory: Uint8Array;
   readonly options: DmaOptions;
-  readonly read_: Range[] = [];
+  readonly reads: Range[] = [];
   readonly written: Range[] = [];
   #lent: Uint8Array | null = null;
 
@@ -40,7 +40,7 @@ export class BenchDma implements Dma {
   *read(address: DmaAddress, bytes: number): Generator<number, Uint8Array, void> {
     yield* this.#enter();
     const at = this.#reach(address, bytes, 'read');
-    this.read_.push([at, at + bytes]);
+    this.reads.push([at, at + bytes]);
     const there = this.memory.subarray(at, at + bytes);
     if (this.options.views) return there;
     this.#lent = there.slice();

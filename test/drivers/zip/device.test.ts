@@ -149,7 +149,7 @@ describe('decompression', () => {
       for (let cut = 0; cut < packed.length; cut++) {
         const answer = bench.ask({ op: 'decompress', kind, input: packed.subarray(0, cut) });
         expect([answer.status, answer.lastBlock, answer.consumed]).toEqual([zipStatus.DONE, 0, cut]);
-        expect(prose(500).subarray(0, answer.produced).equals(answer.output)).toBe(true);
+        expect(answer.output.equals(prose(500).subarray(0, answer.produced))).toBe(true);
       }
     }
   });
@@ -196,9 +196,9 @@ describe('decompression', () => {
   });
 });
 
-function messageOf({ status, dataError, consumed }: Answer): string {
+function messageOf({ status, dataError }: Answer): string {
   if (status === zipStatus.STREAM_END) return 'none';
-  if (status === zipStatus.DONE) return consumed >= 0 ? 'unexpected end of file' : '';
+  if (status === zipStatus.DONE) return 'unexpected end of file';
   return dataErrors[dataError]!;
 }
 
