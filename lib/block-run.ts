@@ -127,7 +127,7 @@ export async function* encodeBlocks(source: AsyncIterable<Uint8Array>, run: Bloc
     }
     while (joiner.onTheWay > 0) yield await joiner.next();
   } finally {
-    joiner.abandon();
+    await joiner.abandon();
   }
   yield* joiner.trailer();
 }
@@ -144,7 +144,7 @@ export async function encodeBuffer(input: Uint8Array, run: BlockRun): Promise<Bu
   try {
     while (joiner.onTheWay > 0) pieces.push(await joiner.next());
   } finally {
-    joiner.abandon();
+    await joiner.abandon();
   }
   pieces.push(...joiner.trailer());
   return Buffer.concat(pieces);
@@ -190,9 +190,9 @@ class Joiner {
     if (trailer.length > 0) yield Buffer.from(trailer);
   }
 
-  /** After a failure or an early end: what is still in a queue ends by itself and is nobody's. */
-  abandon(): void {
-    for (const block of this.#blocks) block.finished.catch(() => {});
+  /** After a failure or an early end: what is still in a queue has to end before anybody may close it. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled(this.#blocks.map(({ finished }) => finished));
   }
 }
 

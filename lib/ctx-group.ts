@@ -27,17 +27,14 @@ export interface Waiting {
 
 export class CtxGroup {
   readonly ctxs: Ctx[] = [];
-  readonly #waiting: Waiting[] = [];
+  /** Those that wait; null where one has left, so that what is done with is not kept alive. */
+  readonly #waiting: (Waiting | null)[] = [];
   /** Index of the first that waits; the array is cut when half of it is history. */
   #first = 0;
   #dispatching = false;
   /** No ctx is left and none will come. */
   #closed = false;
   readonly #changed: (() => void)[] = [];
-
-  get waitingCount(): number {
-    return this.#waiting.length - this.#first;
-  }
 
   /** Requests inside the ctxs. */
   get inFlight(): number {
@@ -62,7 +59,7 @@ export class CtxGroup {
   remove(request: Waiting): boolean {
     const index = this.#waiting.indexOf(request, this.#first);
     if (index < 0) return false;
-    this.#waiting.splice(index, 1);
+    this.#waiting[index] = null;
     return true;
   }
 
@@ -89,12 +86,13 @@ export class CtxGroup {
     if (this.#dispatching) return;
     this.#dispatching = true;
     while (this.#first < this.#waiting.length) {
-      const ctx = this.#pick();
-      if (ctx === null) break;
-      const flight = this.#waiting[this.#first]!.launch();
-      if (flight === null) break;
+      const request = this.#waiting[this.#first] ?? null;
+      const ctx = request === null ? null : this.#pick();
+      const flight = ctx === null ? null : request!.launch();
+      if (request !== null && flight === null) break;
+      this.#waiting[this.#first] = null;
       this.#first += 1;
-      ctx.submit(flight);
+      if (flight !== null) ctx!.submit(flight);
     }
     this.#forgetHistory();
     this.#dispatching = false;
@@ -112,7 +110,7 @@ export class CtxGroup {
     for (const resolve of this.#changed.splice(0)) resolve();
     const waiting = this.#waiting.splice(0).slice(this.#first);
     this.#first = 0;
-    for (const request of waiting) request.abandoned(reason);
+    for (const request of waiting) request?.abandoned(reason);
   }
 
   /** The ctx that would start a request first, or null when all have enough to do. */

@@ -152,7 +152,7 @@ export class Pool {
   async describe(): Promise<PoolDescription> {
     const { platform } = this.#source;
     const status = await platform.syscall({ call: 'readFile', path: '/proc/self/status' });
-    const pasid = /^Pasid:\s*(\d+)$/m.exec(status.text ?? '')?.[1];
+    const pasid = /^Pasid:\s*(\d+)/m.exec(status.text ?? '')?.[1];
     return {
       pid: platform.pid,
       ...(pasid === undefined ? {} : { pasid: Number(pasid) }),

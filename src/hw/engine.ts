@@ -121,9 +121,9 @@ export class Engine {
 
   /** Lets as many rounds pass at once as the least indebted queue that waits needs; false when none waits. */
   #creditWaiting(): boolean {
-    const waiting = this.#queues.filter((queue) => queue.ready);
-    if (waiting.length === 0) return false;
-    const least = Math.max(...waiting.map(({ deficitBytes }) => deficitBytes));
+    let least = Number.NEGATIVE_INFINITY;
+    for (const queue of this.#queues) if (queue.ready) least = Math.max(least, queue.deficitBytes);
+    if (least === Number.NEGATIVE_INFINITY) return false;
     const rounds = Math.floor(Math.max(0, -least) / limits.QUEUE_QUANTUM_BYTES) + 1;
     if (least <= 0) for (const queue of this.#queues) queue.credit(rounds);
     return true;

@@ -4,8 +4,10 @@
  */
 import { errno } from '../uapi/errno.js';
 import type { BuiltDevice } from './device-setup.js';
-import { type MemoryDomain, sameDomain } from './memory-domain.js';
+import { sameDomain } from './memory-domain.js';
 import { type Directory, directory, lookUp, type PathNode } from './path-tree.js';
+import type { Process } from './process.js';
+import { processFiles } from './procfs.js';
 import { deviceAttributes } from './sysfs.js';
 
 export class DeviceTable {
@@ -35,15 +37,17 @@ export class DeviceTable {
     return built;
   }
 
-  /** What `path` names for a process of `domain`, or -ENODEV for a removed device, or -ENOENT. */
-  find(domain: MemoryDomain, path: string): PathNode | number {
-    const node = lookUp(this.#root(domain), path);
+  /** What `path` names for `process`, or -ENODEV for a removed device, or -ENOENT. */
+  find(process: Process, path: string): PathNode | number {
+    const node = lookUp(this.#root(process), path);
     if (node !== null) return node;
     const name = path.startsWith('/dev/') ? path.slice('/dev/'.length) : '';
     return this.#removedNames.has(name) ? -errno.ENODEV : -errno.ENOENT;
   }
 
-  #root(domain: MemoryDomain): Directory {
+  /** Devices of another domain do not exist for the process. */
+  #root(process: Process): Directory {
+    const { domain } = process.frames;
     const visible = [...this.#devices].filter(([, { device }]) => sameDomain(device.options.domain, domain));
     const nodes = visible.map(([name, { device }]): [string, PathNode] => [name, { kind: 'device', device }]);
     const attributes = visible.map(([name, { device }]): [string, PathNode] => [
@@ -51,6 +55,6 @@ export class DeviceTable {
       deviceAttributes(device),
     ]);
     const sysfs = directory({ class: directory({ uacce: directory(attributes) }) });
-    return directory({ dev: directory(nodes), sys: sysfs });
+    return directory({ dev: directory(nodes), proc: processFiles(process), sys: sysfs });
   }
 }

@@ -142,7 +142,7 @@ export class Kernel {
   }
 
   #dispatch(process: Process, request: SyscallRequest, reply: (reply: SyscallReply) => void): void {
-    const find = (path: string) => this.#devices.find(process.frames.domain, path);
+    const find = (path: string) => this.#devices.find(process, path);
     if (request.call === 'close') fileCalls.close(process, request, reply);
     else if (request.call === 'ioctl') fileCalls.ioctl(process, request, reply);
     else if (request.call === 'munmap') memoryCalls.munmap(process, request, reply);

@@ -63,6 +63,10 @@ export class UacceQueue {
     return this.#state;
   }
 
+  get pasid(): number {
+    return this.#options.pasid;
+  }
+
   get queueNumber(): number {
     return this.#options.queueNumber;
   }

@@ -7,6 +7,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   openWindow,
@@ -66,7 +67,7 @@ function reader() {
     while (Atomics.load(words, HEAD) !== Atomics.load(words, TAIL)) {
       const head = Atomics.load(words, HEAD);
       const at = RECORDS + head * 2;
-      if (words[at + 1] !== ~words[at] || words[at] === 0) forbidden += 1;
+      if (words[at + 1] !== ~words[at] || words[at] === 0) forbidden += forbiddenSeen();
       words[at] = 0;
       words[at + 1] = 0;
       Atomics.store(words, HEAD, (head + 1) % ENTRIES);
@@ -82,7 +83,7 @@ function reader() {
   // The other side ends now; what it appended last is still to be read.
   while (Atomics.load(words, APPENDED) >= 0) Atomics.wait(words, APPENDED, 0, 1);
   drain();
-  if (read !== mine + ~Atomics.load(words, APPENDED)) forbidden += 1;
+  if (read !== mine + ~Atomics.load(words, APPENDED)) forbidden += forbiddenSeen();
   return { rounds, forbidden };
 }
 

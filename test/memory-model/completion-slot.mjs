@@ -7,6 +7,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   openWindow,
@@ -49,7 +50,7 @@ function engine() {
   let forbidden = 0;
   const hasRoom = () => ((tail - Atomics.load(words, HEAD)) | 0) < DEPTH;
   while (!stopped()) {
-    if (!hasRoom() && !sleep(hasRoom)) forbidden += 1;
+    if (!hasRoom() && !sleep(hasRoom)) forbidden += forbiddenSeen();
     if (!hasRoom()) continue;
     tail = (tail + 1) | 0;
     Atomics.store(words, TAIL, tail);

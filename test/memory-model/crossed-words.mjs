@@ -7,6 +7,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   meet,
@@ -42,7 +43,7 @@ function oneSide() {
     const seen = act(rounds + 1);
     Atomics.store(words, SEEN[side], seen ? 1 : 0);
     if (!meet()) break;
-    if (side === 0 && !seen && Atomics.load(words, SEEN[1]) === 0) forbidden += 1;
+    if (side === 0 && !seen && Atomics.load(words, SEEN[1]) === 0) forbidden += forbiddenSeen();
     rounds += 1;
     // Neither side may start the next round while the other still reads this one's result.
     if (!meet()) break;

@@ -8,6 +8,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   openWindow,
@@ -50,7 +51,7 @@ function engine() {
   let forbidden = 0;
   const isWork = () => Atomics.load(words, TAIL) !== taken;
   while (!stopped()) {
-    if (!isWork()) forbidden += sleep(isWork) ? 0 : 1;
+    if (!isWork()) forbidden += sleep(isWork) ? 0 : forbiddenSeen();
     if (!isWork()) continue;
     delay();
     taken = Atomics.load(words, TAIL);

@@ -10,6 +10,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   meet,
@@ -45,7 +46,7 @@ function consumer() {
         // Settled is stored after the last interrupt, so it is read first.
         const isOver = () => heardNow() || (Atomics.load(words, SETTLED) === end && !heardNow());
         if (!until(isOver)) return { rounds, forbidden };
-        if (!heardNow()) forbidden += 1;
+        if (!heardNow()) forbidden += forbiddenSeen();
       }
       heard = Atomics.load(words, INTERRUPTS);
       head = Atomics.load(words, PUBLISHED);

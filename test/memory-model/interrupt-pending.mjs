@@ -8,6 +8,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   meet,
@@ -36,7 +37,7 @@ function consumer() {
       if (message !== undefined) seen = look();
       else if (told === end) {
         // Told of everything before the port was found empty: nobody will tell us any more.
-        forbidden += 1;
+        forbidden += forbiddenSeen();
         seen = end;
       } else if (stopped()) break;
     }

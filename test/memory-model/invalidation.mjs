@@ -9,6 +9,7 @@ import {
   delay,
   execute,
   FIRST_FREE,
+  forbiddenSeen,
   goOn,
   LINE,
   openWindow,
@@ -69,7 +70,7 @@ function engine() {
       delay();
       if (variant === 'acksInside') acknowledge();
       openWindow();
-      if (Atomics.load(words, OWNER[frame]) !== OURS) forbidden += 1;
+      if (Atomics.load(words, OWNER[frame]) !== OURS) forbidden += forbiddenSeen();
     }
     steps += 1;
   }

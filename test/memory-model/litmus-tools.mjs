@@ -60,6 +60,12 @@ export function stop() {
   Atomics.store(words, STOP, 1);
 }
 
+/** Counts one forbidden outcome. A wrong variant has shown what it was to show, and ends. */
+export function forbiddenSeen() {
+  if (variant !== 'right') stop();
+  return 1;
+}
+
 export function stopped() {
   return Atomics.load(words, STOP) !== 0;
 }

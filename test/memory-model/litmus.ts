@@ -20,14 +20,18 @@ export interface LitmusOptions {
   /** Variant of the protocol: `right`, or one of the wrong ones that the source knows. */
   readonly variant?: string;
   readonly rounds?: number;
-  readonly milliseconds?: number;
 }
 
 const WORDS = 1024;
+/** Longest time of a right order. */
+const RIGHT_MS = 900;
+/** Longest time of a wrong order, which ends as soon as it is caught. */
+const WRONG_MS = 2500;
 
 /** Executes both sides; the forbidden outcomes of both, and the rounds of side 0. */
 export async function litmus(options: LitmusOptions): Promise<LitmusReport> {
-  const { source, variant = 'right', rounds = 60_000, milliseconds = 1200 } = options;
+  const { source, variant = 'right', rounds = 60_000 } = options;
+  const milliseconds = variant === 'right' ? RIGHT_MS : WRONG_MS;
   const words = new SharedArrayBuffer(WORDS * 4);
   const { port1, port2 } = new MessageChannel();
   const reports = [port1, port2].map((port, side) => {

@@ -5,7 +5,18 @@
 // the value that the kernel took.
 // Variants: `right`; `plainMark`: the device stores the marked value without comparing; `plainTake`: the kernel loads
 // the entry and then stores zero.
-import { delay, execute, FIRST_FREE, goOn, LINE, meet, openWindow, variant, words } from './litmus-tools.mjs';
+import {
+  delay,
+  execute,
+  FIRST_FREE,
+  forbiddenSeen,
+  goOn,
+  LINE,
+  meet,
+  openWindow,
+  variant,
+  words,
+} from './litmus-tools.mjs';
 
 const ENTRY = FIRST_FREE;
 /** 1 = the device was told that its mark stands. */
@@ -25,7 +36,7 @@ function kernel() {
     if (!meet()) break;
     const isAlive = Atomics.load(words, ENTRY) !== 0;
     const isLost = Atomics.load(words, MARKED) === 1 && (taken & ACCESSED_DIRTY) === 0;
-    if (isAlive || isLost) forbidden += 1;
+    if (isAlive || isLost) forbidden += forbiddenSeen();
     rounds += 1;
   }
   return { rounds, forbidden };

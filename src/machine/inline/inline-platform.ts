@@ -55,7 +55,8 @@ export class InlinePlatform implements Platform {
   }
 
   onInterrupt(fd: number, handler: (() => void) | null): void {
-    if (handler === null) this.#handlers.delete(this.#queueOf(fd));
+    // Removed also after the file was closed: an ending ctx need not know.
+    if (handler === null) this.#handlers.delete(this.#views.mmioOf(fd) ?? -1);
     else this.#handlers.set(this.#queueOf(fd), handler);
   }
 

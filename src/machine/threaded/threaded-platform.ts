@@ -59,7 +59,8 @@ export class ThreadedPlatform implements Platform {
   }
 
   onInterrupt(fd: number, handler: (() => void) | null): void {
-    this.#watcher(fd).interrupt = handler;
+    if (handler !== null) this.#watcher(fd).interrupt = handler;
+    else this.#stopWatching(fd);
   }
 
   onLost(fd: number, handler: (reason: string) => void): void {
@@ -159,6 +160,12 @@ export class ThreadedPlatform implements Platform {
     const address = this.#views.mmioOf(fd);
     assert(address !== undefined, `file ${fd} is a queue with its MMIO region mapped`);
     return address;
+  }
+
+  /** Also after the file was closed: an ending ctx need not know. */
+  #stopWatching(fd: number): void {
+    const watcher = this.#watchers.get(this.#views.mmioOf(fd) ?? -1);
+    if (watcher !== undefined) watcher.interrupt = null;
   }
 
   #watcher(fd: number): Watcher {

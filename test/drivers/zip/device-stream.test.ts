@@ -164,27 +164,17 @@ describe.each(KINDS)('compression of %s as a stream', (kind) => {
     );
   });
 
-  it('takes no input after its end was announced, and still delivers it', () => {
+  it('takes no input after its end was announced and consumed, and still delivers it', () => {
     const bench = new ZipBench();
     const session = new Session(bench, { op: 'compress', kind });
     const plain = noise(200);
     const first = session.send({ input: plain, room: 20, flush: 'finish' });
-    expect([first.status, first.context]).toEqual([zipStatus.DONE, CONTEXT_OUTPUT_LEFT]);
-    const more = session.send({ input: plain, room: 500, flush: 0 });
-    if (first.consumed === plain.length) expect(more.status).toBe(zipStatus.MALFORMED);
-    const parts = [first.output];
-    let left = plain.subarray(first.consumed);
-    if (more.status === zipStatus.DONE) left = NOTHING;
-    for (let turns = 0; turns < 300; turns++) {
-      // A wrong flush kind cannot undo the end.
-      const answer = session.send({ input: left, room: 3, flush: turns % 2 === 0 ? 'finish' : 3 });
-      left = left.subarray(answer.consumed);
-      parts.push(answer.output);
-      if (answer.context === 0) break;
-    }
-    if (more.status === zipStatus.MALFORMED) {
-      expect(decode[kind](Buffer.concat([HEADS[kind], ...parts])).equals(plain)).toBe(true);
-    }
+    expect([first.consumed, first.context]).toEqual([plain.length, CONTEXT_OUTPUT_LEFT]);
+    expect(session.send({ input: plain, flush: 1 }).status).toBe(zipStatus.MALFORMED);
+    // Another flush kind cannot undo the end.
+    const rest = session.drain({ input: NOTHING, room: 3, flush: 3 });
+    expect(decode[kind](Buffer.concat([HEADS[kind], first.output, rest])).equals(plain)).toBe(true);
+    expect(session.send({ input: NOTHING }).status).toBe(zipStatus.NO_STREAM);
   });
 });
 
