@@ -51,7 +51,9 @@ export class Admission {
 
   /** Resolves when no request is held. */
   idle(): Promise<void> {
-    return this.#requests === 0 ? Promise.resolve() : new Promise((resolve) => this.#idleCallbacks.push(resolve));
+    return this.#requests === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#idleCallbacks.push(resolve));
   }
 
   #reference(): void {

@@ -117,7 +117,10 @@ export interface BlockRun {
 const BLOCKS_PER_CTX = 3;
 
 /** Encodes `source`; yields output pieces in order. Throws WdFailure. */
-export async function* encodeBlocks(source: AsyncIterable<Uint8Array>, run: BlockRun): AsyncGenerator<Buffer, void, void> {
+export async function* encodeBlocks(
+  source: AsyncIterable<Uint8Array>,
+  run: BlockRun,
+): AsyncGenerator<Buffer, void, void> {
   const joiner = new Joiner(run);
   yield* joiner.header();
   try {

@@ -3,7 +3,7 @@
  * watches over them: a ctx that makes no progress for long is looked after with a system call.
  */
 import { limits } from '../src/base/limits.js';
-import { pollEvent, type Platform } from '../src/uapi/syscall.js';
+import { type Platform, pollEvent } from '../src/uapi/syscall.js';
 import { Ctx } from './ctx.js';
 import { CtxGroup } from './ctx-group.js';
 import { type DeviceInfo, openQueue } from './devices.js';
@@ -22,7 +22,10 @@ export class CtxDirectory {
   readonly #platform: Platform;
   readonly #groups = new Map<string, CtxGroup>();
   /** The same groups by the very list of devices that was asked for, per direction. */
-  readonly #byDevices = [new WeakMap<readonly DeviceInfo[], CtxGroup>(), new WeakMap<readonly DeviceInfo[], CtxGroup>()] as const;
+  readonly #byDevices = [
+    new WeakMap<readonly DeviceInfo[], CtxGroup>(),
+    new WeakMap<readonly DeviceInfo[], CtxGroup>(),
+  ] as const;
   readonly #opening = new Map<CtxGroup, Promise<void>>();
   readonly #fds: number[] = [];
   #watch: NodeJS.Timeout | null = null;
@@ -107,7 +110,10 @@ export class CtxDirectory {
     if (group.ctxs.length === 0) group.abandonAll(failures.join('; ') || 'no queue could be opened');
   }
 
-  #add(group: CtxGroup, queue: Omit<ConstructorParameters<typeof Ctx>[0], 'platform' | 'roomMade' | 'wasLost'>): void {
+  #add(
+    group: CtxGroup,
+    queue: Omit<ConstructorParameters<typeof Ctx>[0], 'platform' | 'roomMade' | 'wasLost'>,
+  ): void {
     const ctx = new Ctx({
       ...queue,
       platform: this.#platform,
@@ -135,4 +141,3 @@ export class CtxDirectory {
     else ctx.reap();
   }
 }
-

@@ -167,8 +167,10 @@ export class Ctx {
     // Store the tail, then load the flag; the engine stores the flag, then loads the tail. One of the two sees
     // the other's store.
     Atomics.store(this.#words, queueWord.SQ_TAIL >>> 2, this.#sqTail);
-    if (Atomics.load(this.#words, queueWord.ENGINE_ASLEEP >>> 2) !== engineAsleep.AWAKE) this.#platform.wake(this.fd);
-    if (Atomics.load(this.#ringWords, this.#txStatusWord) !== 0) queueMicrotask(() => this.fail('the queue was disabled'));
+    if (Atomics.load(this.#words, queueWord.ENGINE_ASLEEP >>> 2) !== engineAsleep.AWAKE)
+      this.#platform.wake(this.fd);
+    if (Atomics.load(this.#ringWords, this.#txStatusWord) !== 0)
+      queueMicrotask(() => this.fail('the queue was disabled'));
   }
 
   #publishHead(): void {
@@ -235,7 +237,8 @@ export class Ctx {
     Atomics.store(this.#words, queueWord.EVENT_INDEX >>> 2, (this.#cqHead + ahead) | 0);
     // Published before the engine could see the new event index: nobody will tell us.
     const stalled = Atomics.load(this.#words, queueWord.STALLED >>> 2) !== 0;
-    if (this.#published(this.#cqHead + ahead - 1) || (stalled && this.#published(this.#cqHead))) this.#reapAgain();
+    if (this.#published(this.#cqHead + ahead - 1) || (stalled && this.#published(this.#cqHead)))
+      this.#reapAgain();
   }
 
   /** Looks for a completion for a moment: far cheaper than a message when the work is as short as that. */
@@ -271,5 +274,14 @@ export class Ctx {
 }
 
 function newOutcome(): Outcome {
-  return { tag: 0, verdict: 'ok', status: 0, consumed: 0, produced: 0, checksum: 0, totalBytes: 0, dataError: null };
+  return {
+    tag: 0,
+    verdict: 'ok',
+    status: 0,
+    consumed: 0,
+    produced: 0,
+    checksum: 0,
+    totalBytes: 0,
+    dataError: null,
+  };
 }

@@ -5,9 +5,9 @@
 import { err, type Result, ResultAsync } from 'neverthrow';
 import { invalidArgument, type WdError } from '../src/base/errors.js';
 import { INPUT_TYPES, type Input, inputBytes } from './input.js';
+import type { WdOutput } from './one-shot.js';
 import type { CompressOptions, DecompressOptions, OpenOptions } from './options.js';
 import type { Pool } from './pool.js';
-import type { WdOutput } from './one-shot.js';
 
 /** Opens a pool on a machine of its own. */
 export type Open = (options?: OpenOptions) => ResultAsync<Pool, WdError>;
@@ -63,7 +63,12 @@ export class DefaultPool {
   ): ResultAsync<WdOutput, WdError> {
     const bytes = inputBytes(input);
     if (bytes === null) {
-      const mistake = { argument: 'input', value: input, expected: INPUT_TYPES, code: 'ERR_INVALID_ARG_TYPE' };
+      const mistake = {
+        argument: 'input',
+        value: input,
+        expected: INPUT_TYPES,
+        code: 'ERR_INVALID_ARG_TYPE',
+      };
       return new ResultAsync(Promise.resolve(err(invalidArgument(mistake))));
     }
     const copy = Uint8Array.prototype.slice.call(bytes);

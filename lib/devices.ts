@@ -40,7 +40,10 @@ export interface OpenedQueue {
 }
 
 /** One system call; a negative answer becomes a typed error. */
-export async function call(platform: Platform, request: SyscallRequest): Promise<Result<SyscallReply, SyscallFailed>> {
+export async function call(
+  platform: Platform,
+  request: SyscallRequest,
+): Promise<Result<SyscallReply, SyscallFailed>> {
   const reply = await platform.syscall(request);
   return reply.ret >= 0 ? ok(reply) : err(syscallFailed(request, -reply.ret));
 }
@@ -65,7 +68,10 @@ export async function listDevices(platform: Platform): Promise<Result<DeviceInfo
   for (const name of [...(listed.value.names ?? [])].sort(byNumber)) {
     const isolate = await attribute(platform, name, 'isolate');
     if (isolate === '1') continue;
-    const [api, algorithms] = [await attribute(platform, name, 'api'), await attribute(platform, name, 'algorithms')];
+    const [api, algorithms] = [
+      await attribute(platform, name, 'api'),
+      await attribute(platform, name, 'algorithms'),
+    ];
     devices.push({ name, api, algorithms: algorithms.split('\n').filter((line) => line !== '') });
   }
   return ok(devices);
@@ -111,7 +117,11 @@ async function setUp(
   });
   if (info.isErr()) return err(info.error);
   const { sqeBytes, sqDepth, cqDepth } = qpInfoArgument.fields;
-  const shape = dusShape(sqeBytes.read(info.value, 0), sqDepth.read(info.value, 0), cqDepth.read(info.value, 0));
+  const shape = dusShape(
+    sqeBytes.read(info.value, 0),
+    sqDepth.read(info.value, 0),
+    cqDepth.read(info.value, 0),
+  );
   const mmio = await mapRegion(platform, { fd, region: queueRegion.MMIO, bytes: QUEUE_MMIO_BYTES });
   if (mmio.isErr()) return err(mmio.error);
   const dus = await mapRegion(platform, { fd, region: queueRegion.DUS, bytes: shape.bytes });

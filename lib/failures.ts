@@ -1,8 +1,17 @@
 /**
  * Errors of requests: the same whichever backend met them.
  */
-import type { Aborted, BadData, Busy, DeviceError, NoDevice, OutputTooLarge, WdError } from '../src/base/errors.js';
+
 import { InvariantError } from '../src/base/assert.js';
+import type {
+  Aborted,
+  BadData,
+  Busy,
+  DeviceError,
+  NoDevice,
+  OutputTooLarge,
+  WdError,
+} from '../src/base/errors.js';
 import type { DataError } from './user-driver.js';
 
 export function badData({ message, code, errno }: DataError): BadData {
@@ -21,7 +30,13 @@ export function outputTooLarge(limitBytes: number): OutputTooLarge {
 }
 
 export function aborted(reason: unknown): Aborted {
-  return { kind: 'Aborted', code: 'ABORT_ERR', message: 'the request was aborted by its signal', retryable: false, reason };
+  return {
+    kind: 'Aborted',
+    code: 'ABORT_ERR',
+    message: 'the request was aborted by its signal',
+    retryable: false,
+    reason,
+  };
 }
 
 export function busy(what: string, retryAfterMs: number): Busy {

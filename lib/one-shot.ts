@@ -13,7 +13,7 @@ import { badData, deviceError, outputTooLarge } from './failures.js';
 import { Flight } from './flight.js';
 import type { Prepared } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
-import type { Outcome, SqeFormat } from './user-driver.js';
+import type { DecodePlan, Outcome, SqeFormat } from './user-driver.js';
 import type { Via } from './via.js';
 
 /** What a call answers. */
@@ -48,6 +48,8 @@ export interface OneShotStart {
   readonly group: CtxGroup;
   readonly format: SqeFormat;
   readonly skipBytes: number;
+  /** Decoders: the plan for what follows the member that begins there. */
+  readonly next: DecodePlan | null;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -64,18 +66,20 @@ export class OneShot extends Flight implements Waiting {
   stopWatching: (() => void) | null = null;
   readonly #owner: OneShotOwner;
   readonly #skipBytes: number;
+  readonly #next: DecodePlan | null;
   #roomBytes: number;
   #output: Extent | null = null;
 
   constructor(owner: OneShotOwner, call: Call, start: OneShotStart, input: StagedInput) {
     super();
-    const { format, skipBytes } = start;
+    const { format, skipBytes, next } = start;
     this.call = call;
     this.format = format;
     this.group = start.group;
     this.input = input;
     this.#owner = owner;
     this.#skipBytes = skipBytes;
+    this.#next = next;
     this.sourceBytes = input.bytes - skipBytes;
     const { decode } = call.prepared.operation;
     this.#roomBytes = this.#clampRoom(decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes));
@@ -120,20 +124,20 @@ export class OneShot extends Flight implements Waiting {
       return err(dataError === null ? deviceError(ctx.device, outcome.status) : badData(dataError));
     }
     const { operation, options } = this.call.prepared;
-    if (operation.header.length + produced > options.maxOutputBytes) return err(outputTooLarge(options.maxOutputBytes));
-    const problem = operation.decode === undefined ? null : this.#checkEnd(outcome);
+    if (operation.header.length + produced > options.maxOutputBytes)
+      return err(outputTooLarge(options.maxOutputBytes));
+    const problem = this.#next === null ? null : this.#checkEnd(outcome, this.#next);
     if (problem !== null) return problem;
     const via = ctx.via(this.call.reason, this.attempts);
     return ok({ data: this.#takeOutput(produced), checksum: outcome.checksum, via });
   }
 
   /** A decoder must have reached the end of its stream, and of the input. */
-  #checkEnd({ verdict, consumed }: Outcome): Result<never, WdError> | 'tooLarge' | null {
-    const { decode } = this.call.prepared.operation;
-    if (verdict !== 'ended') return err(badData(decode!.truncated));
+  #checkEnd({ verdict, consumed }: Outcome, next: DecodePlan): Result<never, WdError> | 'tooLarge' | null {
+    if (verdict !== 'ended') return err(badData(next.truncated));
     const restFrom = this.#skipBytes + consumed;
     if (restFrom === this.input.bytes) return null;
-    return decode!.afterEnd(this.input.view().subarray(restFrom)) === 'finished' ? null : 'tooLarge';
+    return next.afterEnd(this.input.view().subarray(restFrom)) === 'finished' ? null : 'tooLarge';
   }
 
   #noMoreRoom(): Result<never, WdError> | 'tooLarge' {

@@ -114,7 +114,12 @@ const RANGE = 'ERR_OUT_OF_RANGE';
 
 /** An option that nobody knows: most likely a misspelling, and never ignored. */
 export function unknownOption(argument: string, value: unknown): InvalidArgument {
-  return invalidArgument({ argument, value, expected: 'absent: there is no such option', code: 'ERR_WD_UNKNOWN_OPTION' });
+  return invalidArgument({
+    argument,
+    value,
+    expected: 'absent: there is no such option',
+    code: 'ERR_WD_UNKNOWN_OPTION',
+  });
 }
 
 /** A whole number in an inclusive range, or absent. */

@@ -6,8 +6,8 @@ import { err, ok, type Result } from 'neverthrow';
 import type { WdError } from '../src/base/errors.js';
 import type { Admission } from './admission.js';
 import { encodeBlocks } from './block-run.js';
-import type { Prepared } from './prepared.js';
 import { errorOf } from './failures.js';
+import type { Prepared } from './prepared.js';
 import type { Requests } from './requests.js';
 import { decodeStream } from './stream-run.js';
 import type { Via } from './via.js';
@@ -44,7 +44,8 @@ export async function* decompressPieces(
     const { operation } = prepared;
     const ctx = await requests.pinned(prepared);
     const wiring = { memory: requests.memory, ctx, onRequest: () => {} };
-    for await (const data of decodeStream(source, operation.decode!, wiring)) yield { data, via: ctx.via(REASON, 1) };
+    for await (const data of decodeStream(source, operation.decode!, wiring))
+      yield { data, via: ctx.via(REASON, 1) };
   });
 }
 

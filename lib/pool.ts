@@ -12,12 +12,12 @@ import { type DeviceInfo, listDevices } from './devices.js';
 import { DmaMemory } from './dma-memory.js';
 import { aborted, noDevice } from './failures.js';
 import { INPUT_TYPES, type Input, inputBytes } from './input.js';
-import type { CompressOptions, DecompressOptions } from './options.js';
-import { type Prepared, PreparedOperations } from './prepared.js';
 import type { Call, WdOutput } from './one-shot.js';
+import type { CompressOptions, DecompressOptions } from './options.js';
+import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
+import { type Prepared, PreparedOperations } from './prepared.js';
 import { Requests } from './requests.js';
 import { decideRoute } from './route.js';
-import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
 import type { UserDriver } from './user-driver.js';
 import type { Explanation } from './via.js';
 
@@ -62,13 +62,21 @@ export class Pool {
   readonly #requests: Requests;
   #closing: Promise<void> | null = null;
 
-  private constructor(source: PoolSource, devices: readonly DeviceInfo[], memory: { grown: () => void; of: DmaMemory }) {
+  private constructor(
+    source: PoolSource,
+    devices: readonly DeviceInfo[],
+    memory: { grown: () => void; of: DmaMemory },
+  ) {
     this.#source = source;
     this.#devices = devices;
     this.#prepared = new PreparedOperations(source.userDrivers, devices);
     this.#directory = new CtxDirectory(source.platform);
     this.#admission = new Admission(source.platform);
-    this.#requests = new Requests({ memory: memory.of, directory: this.#directory, admission: this.#admission });
+    this.#requests = new Requests({
+      memory: memory.of,
+      directory: this.#directory,
+      admission: this.#admission,
+    });
     memory.grown = () => this.#directory.dispatchAll();
   }
 
@@ -110,7 +118,10 @@ export class Pool {
    * Compresses a stream of any length into one gzip member, zlib stream or raw deflate stream: blocks go to all
    * engines, the output depends on input and options only. The first error ends the stream.
    */
-  compressStream(source: AsyncIterable<Uint8Array>, options?: CompressOptions): AsyncGenerator<PieceResult, void, void> {
+  compressStream(
+    source: AsyncIterable<Uint8Array>,
+    options?: CompressOptions,
+  ): AsyncGenerator<PieceResult, void, void> {
     return compressPieces(this.#pieces('compress', options), source);
   }
 
@@ -139,7 +150,9 @@ export class Pool {
     if (!isObject(query)) return err(wrongObject('query', query, '"op" and "bytes"'));
     const { op, bytes, ...options } = query;
     if (!Number.isSafeInteger(bytes) || bytes < 0) {
-      return err(invalidArgument({ argument: 'bytes', value: bytes, expected: 'a whole number of at least 0' }));
+      return err(
+        invalidArgument({ argument: 'bytes', value: bytes, expected: 'a whole number of at least 0' }),
+      );
     }
     return this.#prepared.find(op, options).map((prepared) => {
       const { path, reason, requests } = decideRoute(prepared, bytes);
@@ -189,7 +202,11 @@ export class Pool {
     return err(noDevice(`no queue could be opened on ${devices.map(({ name }) => name).join(', ')}`));
   }
 
-  #run(op: string, input: unknown, options: CompressOptions | DecompressOptions | undefined): ResultAsync<WdOutput, WdError> {
+  #run(
+    op: string,
+    input: unknown,
+    options: CompressOptions | DecompressOptions | undefined,
+  ): ResultAsync<WdOutput, WdError> {
     const prepared = this.#prepared.find(op, options);
     if (prepared.isErr()) return failed(prepared.error);
     return this.#start(prepared.value, input, options?.signal ?? null);
@@ -228,7 +245,12 @@ function isObject(value: unknown): boolean {
 }
 
 function wrongObject(argument: string, value: unknown, members: string): InvalidArgument {
-  return invalidArgument({ argument, value, expected: `an object with ${members}`, code: 'ERR_INVALID_ARG_TYPE' });
+  return invalidArgument({
+    argument,
+    value,
+    expected: `an object with ${members}`,
+    code: 'ERR_INVALID_ARG_TYPE',
+  });
 }
 
 function wrongInput(value: unknown): InvalidArgument {

@@ -65,7 +65,9 @@ export class PreparedOperations {
   }
 
   #devicesFor(driver: UserDriver, { algorithm }: Operation): readonly DeviceInfo[] {
-    return this.#devices.filter(({ api, algorithms }) => driver.drives(api) && algorithms.includes(algorithm));
+    return this.#devices.filter(
+      ({ api, algorithms }) => driver.drives(api) && algorithms.includes(algorithm),
+    );
   }
 
   #unknownOperation(op: unknown): InvalidArgument {

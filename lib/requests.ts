@@ -11,7 +11,14 @@ import type { Ctx } from './ctx.js';
 import type { CtxDirectory } from './ctx-directory.js';
 import type { DmaMemory } from './dma-memory.js';
 import { aborted, badData, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
-import { type Call, OneShot, type OneShotOwner, type OneShotStart, type Settle, type WdOutput } from './one-shot.js';
+import {
+  type Call,
+  OneShot,
+  type OneShotOwner,
+  type OneShotStart,
+  type Settle,
+  type WdOutput,
+} from './one-shot.js';
 import type { Prepared } from './prepared.js';
 import { StagedInput } from './staged-input.js';
 import { decodeStream, wholeInput } from './stream-run.js';
@@ -99,7 +106,9 @@ export class Requests implements OneShotOwner {
     const busy = this.#admission.enter(input.length);
     if (busy !== null) return call.settle(err(busy));
     const served: Served = { ctx: null, attempts };
-    const output = this.#decodeWhole(call, Buffer.from(input), served).then((data) => this.#withinLimit(call, data));
+    const output = this.#decodeWhole(call, Buffer.from(input), served).then((data) =>
+      this.#withinLimit(call, data),
+    );
     this.#finish(call, { output, bytes: input.length, via: () => viaOf(call, served) });
   }
 
@@ -138,7 +147,11 @@ export class Requests implements OneShotOwner {
     };
     const pieces: Buffer[] = [];
     let total = 0;
-    for await (const piece of decodeStream(wholeInput(input), operation.decode!, { memory: this.memory, ctx, onRequest })) {
+    for await (const piece of decodeStream(wholeInput(input), operation.decode!, {
+      memory: this.memory,
+      ctx,
+      onRequest,
+    })) {
       total += piece.length;
       if (total > options.maxOutputBytes) throw new WdFailure(outputTooLarge(options.maxOutputBytes));
       pieces.push(piece);
@@ -151,10 +164,11 @@ export class Requests implements OneShotOwner {
     const { operation, devices } = prepared;
     const { decode, oneShot } = operation;
     const group = this.#directory.group(devices, oneShot.qcType);
-    if (decode === undefined) return ok({ group, format: oneShot, skipBytes: 0 });
+    if (decode === undefined) return ok({ group, format: oneShot, skipBytes: 0, next: null });
     const verdict = decode.parseHeader(input, true);
-    if (verdict.kind === 'skip') return ok({ group, format: verdict.oneShot, skipBytes: verdict.bytes });
-    return err(badData(verdict.kind === 'bad' ? verdict.error : decode.truncated));
+    if (verdict.kind !== 'skip')
+      return err(badData(verdict.kind === 'bad' ? verdict.error : decode.truncated));
+    return ok({ group, format: verdict.oneShot, skipBytes: verdict.bytes, next: verdict.next });
   }
 
   #withinLimit(call: Call, data: Buffer): Omit<WdOutput, 'via'> {
@@ -173,7 +187,8 @@ export class Requests implements OneShotOwner {
       call.settle(result);
     };
     const { signal } = call;
-    const stopWatching = signal === null ? null : watchAbort(signal, () => settle(err(aborted(signal.reason))));
+    const stopWatching =
+      signal === null ? null : watchAbort(signal, () => settle(err(aborted(signal.reason))));
     void run.output
       .then(
         (output) => settle(ok({ ...output, via: run.via() })),

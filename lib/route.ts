@@ -18,7 +18,8 @@ export interface RouteDecision {
 
 /** Made once for all calls with the same options: most calls take it. */
 export function oneShotRoute(route: Route, devices: readonly DeviceInfo[]): RouteDecision {
-  if (devices.length === 0) return { path: 'device', way: 'none', reason: 'no device offers the operation', requests: 0 };
+  if (devices.length === 0)
+    return { path: 'device', way: 'none', reason: 'no device offers the operation', requests: 0 };
   const reason = route === 'device' ? 'the device was asked for' : 'large enough for a device';
   return { path: 'device', way: 'oneShot', reason, requests: 1 };
 }
@@ -28,7 +29,10 @@ export function decideRoute({ operation, options, oneShot }: Prepared, bytes: nu
   const { route } = options;
   if (route === 'software') return software('software', 'software was asked for');
   if (route === 'auto' && bytes < limits.DEVICE_THRESHOLD_BYTES) {
-    return software('softwareNow', `${bytes} bytes are below the device threshold of ${limits.DEVICE_THRESHOLD_BYTES}`);
+    return software(
+      'softwareNow',
+      `${bytes} bytes are below the device threshold of ${limits.DEVICE_THRESHOLD_BYTES}`,
+    );
   }
   if (oneShot.way === 'none') return route === 'auto' ? software('software', oneShot.reason) : oneShot;
   if (operation.blocks !== undefined && bytes >= limits.SPLIT_THRESHOLD_BYTES) {

@@ -175,8 +175,7 @@ async function* decodeMember(run: {
     if (starved && input.ended) throw new WdFailure(badData(decode.truncated));
     if (consumed === 0 && data.length === 0 && offered.length > 0) {
       await input.fill(offered.length + 1);
-      if (input.ended && input.head.length === offered.length)
-        throw new WdFailure(badData(decode.truncated));
+      if (input.ended && input.head.length === offered.length) throw new WdFailure(badData(decode.truncated));
     }
   }
 }

@@ -4,7 +4,13 @@
 export { type DriverModule, defineDriver } from './base/define-driver.js';
 export { defineLayout, describeLayout, type Field, type FieldSpec, type Layout } from './base/layout.js';
 export { limits } from './base/limits.js';
-export { definePolicy, type Decision, type PolicyModule, type SchedulableVcoproc, type SchedulerPolicy } from './coproc/policy.js';
+export {
+  type Decision,
+  definePolicy,
+  type PolicyModule,
+  type SchedulableVcoproc,
+  type SchedulerPolicy,
+} from './coproc/policy.js';
 export {
   type DeviceDescription,
   type DeviceModel,
@@ -12,9 +18,9 @@ export {
   type DmaAddress,
   DmaFault,
   type Preemption,
-  readAddress,
   type RegisterAccess,
   type RegisterSpec,
+  readAddress,
   type SqeRequest,
 } from './hw/device-model.js';
 export type { KernelDriver } from './kernel/kernel-driver.js';

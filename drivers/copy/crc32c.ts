@@ -14,7 +14,8 @@ export class Crc32c {
 
   add(bytes: Uint8Array): void {
     let register = this.#register;
-    for (let i = 0; i < bytes.length; i++) register = (register >>> 8) ^ table[(register ^ bytes[i]!) & 0xff]!;
+    for (let i = 0; i < bytes.length; i++)
+      register = (register >>> 8) ^ table[(register ^ bytes[i]!) & 0xff]!;
     this.#register = register >>> 0;
   }
 

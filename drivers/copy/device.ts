@@ -12,8 +12,15 @@ import {
   readAddress,
   type SqeRequest,
 } from '../../src/driver-api.js';
-import { COPY_BYTES_MAX, copyOperation, copyRegisters, copySqe, copyStatus, RESERVED_FROM } from './layout.js';
 import { Crc32c } from './crc32c.js';
+import {
+  COPY_BYTES_MAX,
+  copyOperation,
+  copyRegisters,
+  copySqe,
+  copyStatus,
+  RESERVED_FROM,
+} from './layout.js';
 
 const sqe = copySqe.fields;
 const SEGMENT_BYTES = limits.SEGMENT_INPUT_BYTES;

@@ -33,5 +33,12 @@ export const RESERVED_FROM = 44;
 export const copyRegisters = [
   { name: 'ID', at: 0x00, width: 32, access: 'RO', reset: 0x434f5059, doc: '"COPY"' },
   { name: 'VERSION', at: 0x04, width: 32, access: 'RO', reset: 1, doc: 'version of the specification' },
-  { name: 'REQUESTS', at: 0x08, width: 32, access: 'live', reset: 0, doc: 'requests executed since power-on' },
+  {
+    name: 'REQUESTS',
+    at: 0x08,
+    width: 32,
+    access: 'live',
+    reset: 0,
+    doc: 'requests executed since power-on',
+  },
 ] as const;

@@ -74,7 +74,9 @@ function operationOf(name: CopyOperation): Operation {
 function prepare({ op, parameters }: OperationSpec): Result<Operation, InvalidArgument> {
   const [unknown] = Object.keys(parameters);
   if (unknown !== undefined) {
-    return err(invalidArgument({ argument: unknown, value: parameters[unknown], expected: `absent for "${op}"` }));
+    return err(
+      invalidArgument({ argument: unknown, value: parameters[unknown], expected: `absent for "${op}"` }),
+    );
   }
   return ok(operationOf(op as CopyOperation));
 }

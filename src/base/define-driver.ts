@@ -23,11 +23,15 @@ export function defineDriver<Module extends DriverModule>(module: Module): Modul
   };
   if (typeof module !== 'object' || module === null) wrong('the driver must be an object');
   if (!/^[a-z][a-z0-9_]*$/.test(String(module.name))) {
-    wrong(`"name" must be lower-case letters, digits and _, starting with a letter, not ${String(module.name)}`);
+    wrong(
+      `"name" must be lower-case letters, digits and _, starting with a letter, not ${String(module.name)}`,
+    );
   }
   for (const part of ['device', 'kernelDriver'] as const) {
-    if (typeof module[part] !== 'object' || module[part] === null) wrong(`"${part}" of ${module.name} must be an object`);
+    if (typeof module[part] !== 'object' || module[part] === null)
+      wrong(`"${part}" of ${module.name} must be an object`);
   }
-  if (typeof module.userDriver !== 'function') wrong(`"userDriver" of ${module.name} must be a function that loads it`);
+  if (typeof module.userDriver !== 'function')
+    wrong(`"userDriver" of ${module.name} must be a function that loads it`);
   return module;
 }

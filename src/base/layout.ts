@@ -104,7 +104,8 @@ function bitField(name: string, spec: FieldSpec, low: number, high: number): Fie
 function compileField(name: string, spec: FieldSpec, structBytes: number): Field {
   const width = spec.width ?? 32;
   assert(spec.at >= 0 && spec.at + width / 8 <= structBytes, `${name} lies inside its structure`);
-  if (spec.bits === undefined) return width === 64 ? doubleWordField(name, spec) : wordField(name, spec, width);
+  if (spec.bits === undefined)
+    return width === 64 ? doubleWordField(name, spec) : wordField(name, spec, width);
   const [low, high] = spec.bits;
   assert(width !== 64, `${name}: bit ranges lie in words of at most 32 bits`);
   assert(low >= 0 && low <= high && high < width, `${name}: bits ${low}:${high} lie inside the word`);

@@ -5,8 +5,8 @@
  * State is owned by the scheduler core (scheduler.ts), which is the only one to call `enter`.
  */
 import { assert } from '../base/assert.js';
-import type { DeviceDescription } from '../hw/device-model.js';
 import type { CoprocHardware, CoprocIrq, CoprocPort, Done, QueueBinding } from '../hw/coproc-port.js';
+import type { DeviceDescription } from '../hw/device-model.js';
 import type { SchedulableVcoproc } from './policy.js';
 
 /** docs/lifecycle.md draws the transitions. */
@@ -68,6 +68,10 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
 
   detachQueue(queueNumber: number, done: Done): void {
     this.#hardware.detachQueue(queueNumber, done);
+  }
+
+  ringDoorbell(queueNumber: number, value: Uint8Array): void {
+    this.#hardware.ringDoorbell(queueNumber, value);
   }
 
   wake(): void {

@@ -22,12 +22,17 @@ export const explain = (query: ExplainQuery): ResultAsync<Explanation, WdError> 
 export const close = (): Promise<void> => shared.close().then(() => {});
 
 export type { Input } from '../../lib/input.js';
-export type { CompressOptions, DecompressOptions, OpenOptions, RequestOptions, Route } from '../../lib/options.js';
-export type { PieceResult } from '../../lib/piece-streams.js';
-export { Pool, type ExplainQuery, type PoolDescription, type Session } from '../../lib/pool.js';
 export type { WdOutput } from '../../lib/one-shot.js';
+export type {
+  CompressOptions,
+  DecompressOptions,
+  OpenOptions,
+  RequestOptions,
+  Route,
+} from '../../lib/options.js';
+export type { PieceResult } from '../../lib/piece-streams.js';
+export { type ExplainQuery, Pool, type PoolDescription, type Session } from '../../lib/pool.js';
 export type { Explanation, Path, Via } from '../../lib/via.js';
 export type * from '../base/errors.js';
 export type { Counters } from '../uapi/syscall.js';
 export { open };
-

@@ -45,6 +45,8 @@ function zipInstances(engines: number): { id: string; driver: string }[] {
 }
 
 async function loadUserDriver(url: URL): Promise<UserDriver> {
-  const { default: driver } = (await import(url.href)) as { default: DriverModule<unknown, unknown, UserDriver> };
+  const { default: driver } = (await import(url.href)) as {
+    default: DriverModule<unknown, unknown, UserDriver>;
+  };
   return driver.userDriver();
 }

@@ -24,7 +24,9 @@ export function openPool(
 async function create(machine: InlineMachine, drivers: readonly MachineDriver[]) {
   const platform = machine.createProcess();
   if (platform.isErr()) return err(platform.error);
-  const userDrivers = await Promise.all(drivers.map(async ({ userDriver }) => (await userDriver()) as UserDriver));
+  const userDrivers = await Promise.all(
+    drivers.map(async ({ userDriver }) => (await userDriver()) as UserDriver),
+  );
   const memoryLimitBytes = poolMemoryLimit(64 * MiB);
   return Pool.create({ platform: platform.value, userDrivers, memoryLimitBytes, end: async () => {} });
 }

@@ -52,6 +52,8 @@ export interface CoprocPort {
   attachQueue(binding: QueueBinding, done: Done): void;
   /** Ends a queue: `done` when its last access to memory is over. Requests in flight are dropped. */
   detachQueue(queueNumber: number, done: Done): void;
+  /** A store of the queue's hardware doorbell: 8 bytes, as they were stored. */
+  ringDoorbell(queueNumber: number, value: Uint8Array): void;
   /** The owner has work: the context may be scheduled from now on. */
   wake(): void;
   /** The owner has none: the context may be switched out. */

@@ -133,6 +133,8 @@ export class DmaPort {
 
   /** One ATS request: 0 = granted and cached, NOT_PRESENT, or the cause of an error answer. */
   #ask(pasid: number, address: DmaAddress, needed: number): number {
+    // Process 0 is the address space of the rings. The IOMMU would translate for it; a request may not.
+    if (pasid === 0) return PASID_REFUSED;
     const request = this.#request;
     const wide = typeof address === 'bigint';
     request.type = RequestType.ats;
@@ -164,7 +166,8 @@ export class DmaPort {
     for (let tried = 0; tried < PAGE_REQUEST_GROUPS; tried++) {
       const group = this.#nextGroup;
       this.#nextGroup = (group + 1) % PAGE_REQUEST_GROUPS;
-      if (this.#groupState[group] === groupState.ABANDONED && this.responseArrived(group)) this.takeResponse(group);
+      if (this.#groupState[group] === groupState.ABANDONED && this.responseArrived(group))
+        this.takeResponse(group);
       if (this.#groupState[group] === groupState.FREE) {
         this.#groupState[group] = groupState.WAITED_FOR;
         return group;
@@ -212,3 +215,5 @@ export const NOT_PRESENT = -1;
 /** Cause reported when a translation lies outside the machine's memory. */
 const OUTSIDE_MEMORY = 5;
 const UNKNOWN_CAUSE = 260;
+/** Cause of an access that names no address space of its own: "transaction type disallowed". */
+export const PASID_REFUSED = 260;

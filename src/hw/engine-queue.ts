@@ -7,10 +7,11 @@
  * side writes is checked against private limits before use; a value out of range stops this queue and no other.
  */
 import { limits } from '../base/limits.js';
-import { CQE_BYTES, dusShape, type DusShape, queueWord } from '../uapi/queue-layout.js';
+import { CQE_BYTES, type DusShape, dusShape, queueWord } from '../uapi/queue-layout.js';
 import type { QueueBinding, QueueErrorReason } from './coproc-port.js';
 import type { SqeRequest } from './device-model.js';
 import type { DmaPort } from './dma-port.js';
+import { applyDoorbell } from './hardware-doorbell.js';
 import { NO_PASID } from './iommu/translation.js';
 import { queueContextLayout, queueContextState } from './queue-context.js';
 import { QueueDma } from './queue-dma.js';
@@ -115,6 +116,15 @@ export class EngineQueue {
     return this.error === null && this.running === null && this.#sampleTail() && !this.#completionSlotFree();
   }
 
+  /** A store of the hardware's own doorbell; false when it has no effect. */
+  hardwareDoorbell(value: Uint8Array): boolean {
+    return applyDoorbell(
+      this.#words,
+      this.binding,
+      new DataView(value.buffer, value.byteOffset, value.length),
+    );
+  }
+
   /** Publishes why the engine needs a wake for this queue (`engineAsleep`). */
   setAsleep(reason: number): void {
     Atomics.store(this.#words, this.#asleepWord, reason);
@@ -132,7 +142,10 @@ export class EngineQueue {
     return true;
   }
 
-  /** Writes the SQE back, publishes its CQE, and tells whether the consumer asked for an interrupt here. */
+  /**
+   * Writes the SQE back, publishes its CQE, and tells whether an interrupt is due: the consumer asked for it here, or
+   * the CQ is full and what it waits for cannot come before it looks.
+   */
   complete(): boolean {
     const slot = (this.#sqHead >>> 0) % this.#shape.sqDepth;
     if (!this.#writeBack(slot) || !this.#publish(slot)) {
@@ -143,7 +156,7 @@ export class EngineQueue {
     this.#cqTail = (this.#cqTail + 1) | 0;
     this.#noteInFlight(0, 0);
     this.#storeCounts();
-    return Atomics.load(this.#words, this.#eventWord) === this.#cqTail;
+    return Atomics.load(this.#words, this.#eventWord) === this.#cqTail || !this.#completionSlotFree();
   }
 
   /** CQEs published that no interrupt has told of. */

@@ -6,8 +6,9 @@
  * again when a doorbell, a page response or a control call comes. Between two steps no view of memory is open:
  * that is where invalidations are acknowledged and control calls take effect.
  */
-import type { Trace } from '../base/trace.js';
+
 import { limits } from '../base/limits.js';
+import type { Trace } from '../base/trace.js';
 import { NS_PER_MS } from '../base/units.js';
 import { engineAsleep } from '../uapi/queue-layout.js';
 import type { CoprocIrq, QueueBinding } from './coproc-port.js';
@@ -43,6 +44,7 @@ export class Engine {
   /** Index of the queue that is served now. */
   #turn = 0;
   #stopped = false;
+  #ignoredDoorbells = 0;
 
   constructor({ description, port, interrupt, raise, trace }: EngineOptions) {
     this.#device = description.create();
@@ -72,13 +74,26 @@ export class Engine {
     return true;
   }
 
-  start(): void {
-    this.#stopped = false;
+  /** A store of a queue's hardware doorbell; one that names another queue is counted and has no effect. */
+  hardwareDoorbell(queueNumber: number, value: Uint8Array): void {
+    const queue = this.#queues.find(({ binding }) => binding.queueNumber === queueNumber);
+    if (queue === undefined || !queue.hardwareDoorbell(value)) this.#ignoredDoorbells += 1;
   }
 
-  /** Takes effect at once: the engine is between two steps. */
+  /** Doorbell stores without effect since power-on. */
+  get ignoredDoorbells(): number {
+    return this.#ignoredDoorbells;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    for (const queue of this.#queues) queue.setStalled(queue.dma.waiting);
+  }
+
+  /** Takes effect at once: the engine is between two steps. What is finished is told of: it may stay so for long. */
   stop(): void {
     this.#stopped = true;
+    for (const queue of this.#queues) this.#stall(queue);
   }
 
   /** Back to the state after power-on. */
@@ -163,11 +178,15 @@ export class Engine {
       queue.charge(limits.SEGMENT_INPUT_BYTES);
       return cost;
     }
-    // A page is on its way: what is finished must reach the consumer whatever it armed for.
-    queue.setStalled(true);
     this.#trace?.emit('queue stalled', queue.binding.epoch);
-    if (queue.unreported) this.#send(queue);
+    this.#stall(queue);
     return 0;
+  }
+
+  /** The queue cannot progress: what is finished must reach the consumer whatever it armed for. */
+  #stall(queue: EngineQueue): void {
+    queue.setStalled(true);
+    if (queue.unreported) this.#send(queue);
   }
 
   /** The cost of the next segment, AWAITING_PAGE, or DONE. */

@@ -7,7 +7,7 @@
 import { limits } from '../base/limits.js';
 import { PAGE_BYTES } from '../base/units.js';
 import { type Dma, type DmaAddress, DmaFault } from './device-model.js';
-import { AWAITING_PAGE, type DmaPort, NOT_PRESENT } from './dma-port.js';
+import { AWAITING_PAGE, type DmaPort, NOT_PRESENT, PASID_REFUSED } from './dma-port.js';
 import { permission } from './translation-cache.js';
 
 const NO_GROUP = -1;
@@ -84,6 +84,7 @@ export class QueueDma implements Dma {
 
   /** Physical address of the whole range when it is contiguous, else -1. */
   #contiguous(address: number, bytes: number, needed: number): number {
+    if (this.#pasid < 1) return -1;
     const first = this.#port.translate(this.#pasid, address, needed);
     if (first < 0) return -1;
     let next = address - (address % PAGE_BYTES) + PAGE_BYTES;
@@ -100,6 +101,8 @@ export class QueueDma implements Dma {
    */
   *#reach(access: { at: number; bytes: number; needed: number }): Generator<number, number, void> {
     const { at, bytes, needed } = access;
+    // Without a PASID the port would translate in the address space of the rings, which hold every process's SQEs.
+    if (this.#pasid < 1) throw new DmaFault(at, accessName(needed), PASID_REFUSED);
     for (let attempt = 0; attempt < limits.PAGE_REQUEST_RETRIES; attempt++) {
       const physical = this.#port.translate(this.#pasid, at, needed);
       if (physical >= 0) return physical;

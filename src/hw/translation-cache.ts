@@ -93,7 +93,11 @@ export class TranslationCache {
   }
 
   /** Keeps one answer: a range of `bytes` (at least a page, a power of two) that holds `address`. */
-  fill(pasid: number, address: number, answer: { bytes: number; physical: number; permissions: number }): void {
+  fill(
+    pasid: number,
+    address: number,
+    answer: { bytes: number; physical: number; permissions: number },
+  ): void {
     const unit = answer.bytes >= MEGAPAGE_BYTES ? MEGAPAGE_BYTES : PAGE_BYTES;
     const page = Math.floor(address / unit);
     const within = page * unit - Math.floor(address / answer.bytes) * answer.bytes;

@@ -8,6 +8,7 @@ import type { CoprocPort } from '../hw/coproc-port.js';
 import { type FrameTable, frameOwner } from '../hw/frame-table.js';
 import type { IommuControl } from '../hw/iommu-driver/control.js';
 import type { ProcessDirectory } from '../hw/iommu-driver/process-directory.js';
+import type { MmioBus } from '../hw/mmio-bus.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { QUEUE_CONTEXT_BYTES } from '../hw/queue-context.js';
 import { errno } from '../uapi/errno.js';
@@ -23,6 +24,7 @@ export interface DeviceSurroundings {
   readonly memory: PhysicalMemory;
   readonly frames: FrameTable;
   readonly iommu: IommuControl;
+  readonly mmio: MmioBus;
   readonly sva: Sva;
   readonly clock: Pick<Clock, 'nowNs'>;
   /** Tags of address spaces. */

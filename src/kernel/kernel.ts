@@ -10,6 +10,7 @@ import { limits } from '../base/limits.js';
 import type { Clock } from '../hw/clock.js';
 import type { FrameTable } from '../hw/frame-table.js';
 import type { IommuControl } from '../hw/iommu-driver/control.js';
+import { MmioBus } from '../hw/mmio-bus.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { errno } from '../uapi/errno.js';
 import type { SyscallReply, SyscallRequest } from '../uapi/syscall.js';
@@ -57,6 +58,8 @@ export class Kernel {
   /** PSCIDs are tags of 20 bits; each address space and each ring space has one. */
   readonly #pscids = new IdPool(1, 2 ** 20 - 1);
   readonly #devices = new DeviceTable();
+  /** Registers that processes reach by storing to mapped memory. */
+  readonly #mmio = new MmioBus();
   readonly #around: DeviceSurroundings;
   #epoch = 0;
 
@@ -66,7 +69,13 @@ export class Kernel {
     const sva = new Sva({ iommu, pasids });
     const faults = new IoPageFaults({ iommu, counters, find: (device, pasid) => sva.find(device, pasid) });
     sva.onUnbound = (deviceId, pasid) => faults.forget(deviceId, pasid);
-    this.#around = { ...options, sva, pscids: this.#pscids, nextEpoch: () => ++this.#epoch };
+    this.#around = {
+      ...options,
+      mmio: this.#mmio,
+      sva,
+      pscids: this.#pscids,
+      nextEpoch: () => ++this.#epoch,
+    };
   }
 
   /** Registers `/dev/NAME-ID` and its attributes; `done` gets the name when the device can be opened. */
@@ -146,11 +155,12 @@ export class Kernel {
     if (request.call === 'close') fileCalls.close(process, request, reply);
     else if (request.call === 'ioctl') fileCalls.ioctl(process, request, reply);
     else if (request.call === 'munmap') memoryCalls.munmap(process, request, reply);
+    else if (request.call === 'writeMemory') reply(memoryCalls.write(process, this.#mmio, request));
     else reply(atOnce(process, find, request));
   }
 }
 
-type Immediate = Exclude<SyscallRequest, { call: 'close' | 'ioctl' | 'munmap' }>;
+type Immediate = Exclude<SyscallRequest, { call: 'close' | 'ioctl' | 'munmap' | 'writeMemory' }>;
 
 /** The calls that never wait. */
 function atOnce(process: Process, find: fileCalls.Find, request: Immediate): SyscallReply {
@@ -173,8 +183,6 @@ function atOnce(process: Process, find: fileCalls.Find, request: Immediate): Sys
       return memoryCalls.mremap(process, request);
     case 'readMemory':
       return memoryCalls.read(process, request);
-    case 'writeMemory':
-      return memoryCalls.write(process, request);
     case 'getpid':
       return { ret: process.pid };
     default:

@@ -4,6 +4,7 @@
  */
 import { limits } from '../base/limits.js';
 import { PAGE_BYTES } from '../base/units.js';
+import type { MmioBus } from '../hw/mmio-bus.js';
 import { ADDRESS_SPACE_BYTES } from '../hw/page-table.js';
 import { errno } from '../uapi/errno.js';
 import type { AddressSpace } from './address-space.js';
@@ -11,6 +12,11 @@ import type { AddressSpace } from './address-space.js';
 interface Span {
   readonly va: number;
   readonly bytes: number;
+}
+
+interface Store {
+  readonly va: number;
+  readonly source: Uint8Array;
 }
 
 /** What of a copy lies in one page: physical address, offset in the copy, bytes. */
@@ -31,12 +37,14 @@ export function readMemory(space: AddressSpace, { va, bytes }: Span): Uint8Array
  * Stores `source` at `va`. Answers 0 or a negated errno; after EFAULT, what lies before the refused page has been
  * written, as with any copy to user memory.
  */
-export function writeMemory(space: AddressSpace, va: number, source: Uint8Array): number {
+export function writeMemory(space: AddressSpace, bus: MmioBus, { va, source }: Store): number {
   const span = { va, bytes: source.length };
   const refused = refusalOf(span);
   if (refused !== 0) return refused;
   return visitPages(space, span, 'write', (physical, offset, count) => {
-    space.memory.view(physical, count).set(source.subarray(offset, offset + count));
+    const part = source.subarray(offset, offset + count);
+    // A store to a register is an event, not memory.
+    if (!bus.store(physical, part)) space.memory.view(physical, count).set(part);
   });
 }
 

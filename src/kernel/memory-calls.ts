@@ -1,6 +1,7 @@
 /**
  * System calls on the process's own memory: anonymous mappings, munmap, mremap, and copies.
  */
+import type { MmioBus } from '../hw/mmio-bus.js';
 import { errno } from '../uapi/errno.js';
 import type { SyscallReply, SyscallRequest } from '../uapi/syscall.js';
 import { readMemory, writeMemory } from './memory-access.js';
@@ -38,7 +39,11 @@ export function read({ space }: Process, { address, bytes }: RequestOf<'readMemo
 }
 
 /** `ret` = bytes written. */
-export function write({ space }: Process, { address, source }: RequestOf<'writeMemory'>): SyscallReply {
-  const ret = writeMemory(space, address, source);
+export function write(
+  { space }: Process,
+  bus: MmioBus,
+  { address, source }: RequestOf<'writeMemory'>,
+): SyscallReply {
+  const ret = writeMemory(space, bus, { va: address, source });
   return { ret: ret < 0 ? ret : source.length };
 }

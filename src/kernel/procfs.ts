@@ -2,7 +2,7 @@
  * What a process can read about itself under /proc/self: for reports and monitors. `Pasid` lists the PASIDs of its
  * open queues, one unless an address space has different ones on different devices.
  */
-import { directory, type Directory } from './path-tree.js';
+import { type Directory, directory } from './path-tree.js';
 import type { Process } from './process.js';
 
 export function processFiles(process: Process): Directory {

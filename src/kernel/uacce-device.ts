@@ -6,6 +6,7 @@ import { assert } from '../base/assert.js';
 import type { Clock } from '../hw/clock.js';
 import type { CoprocIrq, CoprocPort } from '../hw/coproc-port.js';
 import type { ProcessDirectory } from '../hw/iommu-driver/process-directory.js';
+import type { MmioBus } from '../hw/mmio-bus.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { QUEUE_CONTEXT_BYTES } from '../hw/queue-context.js';
 import { errno } from '../uapi/errno.js';
@@ -34,6 +35,7 @@ export interface UacceDeviceOptions {
   /** Physical address of the queue contexts, side by side by queue number. */
   readonly contextsAddress: number;
   readonly memory: PhysicalMemory;
+  readonly mmio: MmioBus;
   readonly sva: Sva;
   readonly clock: Pick<Clock, 'nowNs'>;
   /** Counts the queues ever opened on the machine. */
@@ -143,6 +145,7 @@ export class UacceDevice {
     const queue = new UacceQueue({
       ...parts,
       port: this.options.port,
+      mmio: this.options.mmio,
       space: process.space,
       shape: this.shape,
       epoch: this.options.nextEpoch(),

@@ -7,10 +7,17 @@
  * killed first. Whatever waits for hardware or a fence holds the queue's turn (`Serial`).
  */
 import { assert } from '../base/assert.js';
+import { PAGE_BYTES } from '../base/units.js';
 import type { CoprocPort } from '../hw/coproc-port.js';
+import type { MmioBus } from '../hw/mmio-bus.js';
 import { errno } from '../uapi/errno.js';
 import { queueRegion, type UacceQueueState, uacceQueueState } from '../uapi/ioctl.js';
-import { type DusShape, QUEUE_MMIO_BYTES } from '../uapi/queue-layout.js';
+import {
+  type DusShape,
+  HARDWARE_DOORBELL_OFFSET,
+  hardwareDoorbell,
+  QUEUE_MMIO_BYTES,
+} from '../uapi/queue-layout.js';
 import { pollEvent } from '../uapi/syscall.js';
 import type { AddressSpace, Answer } from './address-space.js';
 import type { QueueMemory, Region } from './queue-memory.js';
@@ -27,6 +34,7 @@ const SUCCESSORS: Readonly<Record<UacceQueueState, readonly UacceQueueState[]>> 
 
 export interface UacceQueueOptions {
   readonly port: CoprocPort;
+  readonly mmio: MmioBus;
   readonly space: AddressSpace;
   readonly memory: QueueMemory;
   readonly shape: DusShape;
@@ -54,6 +62,7 @@ export class UacceQueue {
   #wasPut = false;
   #disabled = false;
   #seenTail = 0;
+  #unclaimDoorbell: () => void = () => {};
 
   constructor(options: UacceQueueOptions) {
     this.#options = options;
@@ -205,6 +214,7 @@ export class UacceQueue {
     };
     port.attachQueue(binding, (result) => {
       if (result === 0) {
+        this.#claimDoorbell();
         this.#become(STARTED);
         onStarted(1);
       }
@@ -216,9 +226,20 @@ export class UacceQueue {
   #detach(done: () => void): void {
     const { port, queueNumber, onStarted } = this.#options;
     port.detachQueue(queueNumber, () => {
+      this.#unclaimDoorbell();
       onStarted(-1);
       done();
     });
+  }
+
+  /** Stores to the second MMIO page reach the hardware as events while the queue is started. */
+  #claimDoorbell(): void {
+    const { mmio, memory, port, queueNumber } = this.#options;
+    const ring = (offset: number, bytes: Uint8Array): void => {
+      if (offset === 0 && bytes.length === hardwareDoorbell.bytes) port.ringDoorbell(queueNumber, bytes);
+    };
+    const address = memory.mmioAddress + HARDWARE_DOORBELL_OFFSET;
+    this.#unclaimDoorbell = mmio.claim({ address, bytes: PAGE_BYTES, store: ring });
   }
 
   #killMappings(done: () => void): void {

@@ -4,8 +4,8 @@
  */
 import { assert } from '../base/assert.js';
 import { limits } from '../base/limits.js';
-import { nullPolicy } from '../coproc/policies/null.js';
 import { Framework, HOST_DOMAIN } from '../coproc/framework.js';
+import { nullPolicy } from '../coproc/policies/null.js';
 import type { Clock } from '../hw/clock.js';
 import type { CoprocHardware } from '../hw/coproc-port.js';
 import { FrameTable, frameOwner } from '../hw/frame-table.js';
@@ -57,7 +57,11 @@ export class KernelSide {
       clock,
       counters: { wakeup: () => words.count('wakeups'), tick: () => words.count('ticks') },
     });
-    this.#hostMemory = new HostMemoryDomain({ frames, owner: frameOwner.FIRST_DOMAIN, quotaFrames: frames.freeFrames });
+    this.#hostMemory = new HostMemoryDomain({
+      frames,
+      owner: frameOwner.FIRST_DOMAIN,
+      quotaFrames: frames.freeFrames,
+    });
     const counters = { add: (name: 'syscalls' | 'pageRequests') => words.count(name) };
     this.kernel = new Kernel({ memory, frames, iommu: this.#iommuDriver, clock, counters });
   }

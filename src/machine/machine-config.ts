@@ -23,7 +23,10 @@ export interface MachineConfig {
 const MEMORY_UNIT = 65_536;
 
 /** Checks a configuration; `drivers` are the names that are there. */
-export function checkConfig(config: MachineConfig, drivers: readonly string[]): Result<MachineConfig, InvalidArgument> {
+export function checkConfig(
+  config: MachineConfig,
+  drivers: readonly string[],
+): Result<MachineConfig, InvalidArgument> {
   const { memoryBytes, instances } = config;
   const { MEMORY_BYTES_MIN: least, MEMORY_BYTES_MAX: most } = limits;
   if (!(memoryBytes >= least && memoryBytes <= most && memoryBytes % MEMORY_UNIT === 0)) {
@@ -37,10 +40,22 @@ export function checkConfig(config: MachineConfig, drivers: readonly string[]): 
   const seen = new Set<string>();
   for (const { id, driver } of instances) {
     if (typeof id !== 'string' || id === '' || seen.has(id)) {
-      return err(invalidArgument({ argument: 'instances[].id', value: id, expected: 'a name that no other instance has' }));
+      return err(
+        invalidArgument({
+          argument: 'instances[].id',
+          value: id,
+          expected: 'a name that no other instance has',
+        }),
+      );
     }
     if (!drivers.includes(driver)) {
-      return err(invalidArgument({ argument: `driver of ${id}`, value: driver, expected: `one of ${drivers.join(', ')}` }));
+      return err(
+        invalidArgument({
+          argument: `driver of ${id}`,
+          value: driver,
+          expected: `one of ${drivers.join(', ')}`,
+        }),
+      );
     }
     seen.add(id);
   }

@@ -38,7 +38,9 @@ export class ViewTable {
   view(address: number, bytes: number): Uint8Array {
     const mapping = this.#mappings.get(address);
     if (mapping === undefined || bytes > mapping.bytes) {
-      throw new RangeError(`[0x${address.toString(16)}, +${bytes}) is not a viewable mapping of this process; map it first`);
+      throw new RangeError(
+        `[0x${address.toString(16)}, +${bytes}) is not a viewable mapping of this process; map it first`,
+      );
     }
     return this.#memory.view(mapping.physicalAddress, bytes);
   }

@@ -14,7 +14,12 @@ export const cqeLayout = defineLayout('CQE', CQE_BYTES, 'HiSilicon queue manager
   commandId: { at: 4, width: 16, doc: 'command id, zero here' },
   sqHead: { at: 8, width: 16, doc: 'index of the SQE that this completes, below the SQ depth' },
   sqNumber: { at: 10, width: 16, doc: 'hardware queue number' },
-  phase: { at: 14, width: 16, bits: [0, 0], doc: 'phase: 1 on the first pass over the CQ, toggles each wrap' },
+  phase: {
+    at: 14,
+    width: 16,
+    bits: [0, 0],
+    doc: 'phase: 1 on the first pass over the CQ, toggles each wrap',
+  },
   status: { at: 14, width: 16, bits: [1, 15], doc: 'status of the queue, 0 = fine' },
 });
 
@@ -39,7 +44,15 @@ export interface DusShape {
 export function dusShape(sqeBytes: number, sqDepth: number, cqDepth: number): DusShape {
   const cqOffset = sqeBytes * sqDepth;
   const bytes = alignUp(cqOffset + CQE_BYTES * cqDepth, PAGE_BYTES) + PAGE_BYTES;
-  return { sqeBytes, sqDepth, cqDepth, cqOffset, rxStatusOffset: bytes - 8, txStatusOffset: bytes - 4, bytes };
+  return {
+    sqeBytes,
+    sqDepth,
+    cqDepth,
+    cqOffset,
+    rxStatusOffset: bytes - 8,
+    txStatusOffset: bytes - 4,
+    bytes,
+  };
 }
 
 /** Bytes of a queue's MMIO region. */
@@ -75,7 +88,11 @@ export const HARDWARE_DOORBELL_OFFSET = 0x1000;
 
 /** The 64-bit doorbell as two words. One address serves SQ and CQ, so every store of it is an event. */
 export const hardwareDoorbell = defineLayout('doorbell', 8, 'HiSilicon queue manager v2 and later', {
-  sqNumber: { at: 0, bits: [0, 9], doc: 'hardware queue number; a number of another queue is ignored and counted' },
+  sqNumber: {
+    at: 0,
+    bits: [0, 9],
+    doc: 'hardware queue number; a number of another queue is ignored and counted',
+  },
   command: { at: 0, bits: [12, 15], doc: '0 = SQ, 1 = CQ' },
   index: { at: 4, bits: [0, 15], doc: 'new SQ tail or new CQ head, as an index into the ring' },
   priority: { at: 4, bits: [16, 31], doc: 'CQ: 1 = interrupt on the next CQE' },

@@ -31,7 +31,12 @@ export function copySqeOf(request: CopyRequest): Uint8Array {
 }
 
 /** What came back. */
-export function copyOutcome(sqe: Uint8Array): { status: number; processed: number; result: number; tag: number } {
+export function copyOutcome(sqe: Uint8Array): {
+  status: number;
+  processed: number;
+  result: number;
+  tag: number;
+} {
   const view = viewOf(sqe);
   const { status, processed, result, tag } = copySqe.fields;
   return {

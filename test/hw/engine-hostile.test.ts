@@ -7,7 +7,14 @@ import { limits } from '../../src/base/limits.js';
 import { PAGE_BYTES } from '../../src/base/units.js';
 import { CQE_BYTES } from '../../src/uapi/queue-layout.js';
 import { copyOutcome, copySqeOf, patternOf } from './copy-requests.js';
-import { type MockPool, MockProcess, newMachine, type QueueWordName, type RingMock, viewOf } from './ring-mock.js';
+import {
+  type MockPool,
+  MockProcess,
+  newMachine,
+  type QueueWordName,
+  type RingMock,
+  viewOf,
+} from './ring-mock.js';
 
 const DEPTH = limits.QUEUE_DEPTH;
 
@@ -44,11 +51,23 @@ describe('any bytes as a descriptor (D1)', () => {
     const pair = await neighbours();
     const own = await pair.attacker.process.pool(4 * PAGE_BYTES);
     // Addresses of both processes and lengths that matter turn up more often than in random bytes.
-    const address = fc.constantFrom(own.address, pair.target.address, pair.source.address, pair.victim.dusAddress, 0);
+    const address = fc.constantFrom(
+      own.address,
+      pair.target.address,
+      pair.source.address,
+      pair.victim.dusAddress,
+      0,
+    );
     const raw = fc.uint8Array({ minLength: copySqe.bytes, maxLength: copySqe.bytes });
     const near = fc
-      .record({ operation: fc.constantFrom('copy', 'fill', 'compare', 'crc32c'), source: address, destination: address })
-      .chain((request) => fc.integer({ min: 0, max: 5 * PAGE_BYTES }).map((bytes) => copySqeOf({ ...request, bytes })));
+      .record({
+        operation: fc.constantFrom('copy', 'fill', 'compare', 'crc32c'),
+        source: address,
+        destination: address,
+      })
+      .chain((request) =>
+        fc.integer({ min: 0, max: 5 * PAGE_BYTES }).map((bytes) => copySqeOf({ ...request, bytes })),
+      );
     const bystander = patternOf(pair.target.view.length, 99);
     let tag = 0;
     const property = fc.property(fc.array(fc.oneof(raw, near), { minLength: 1, maxLength: 8 }), (sqes) => {
@@ -66,7 +85,10 @@ describe('any bytes as a descriptor (D1)', () => {
   it('a reserved bit, an unknown operation or a length beyond the limit ends with status 1', async () => {
     const { attacker } = await neighbours();
     const broken = fc.oneof(
-      fc.integer({ min: 0, max: 511 }).filter((bit) => isReserved(bit)).map((bit) => flipped(copySqeOf({}), bit)),
+      fc
+        .integer({ min: 0, max: 511 })
+        .filter((bit) => isReserved(bit))
+        .map((bit) => flipped(copySqeOf({}), bit)),
       fc.integer({ min: COPY_BYTES_MAX + 1, max: 2 ** 32 - 1 }).map((bytes) => copySqeOf({ bytes })),
       fc.constantFrom(0, 5, 255).map((operation) => copySqeOf({}).fill(operation, 0, 1)),
     );
@@ -97,19 +119,22 @@ describe('every word that user space writes (W1)', () => {
   ];
   const values = [0, 1, DEPTH - 1, DEPTH, DEPTH + 1, 2 ** 15, 2 ** 16 - 1, 2 ** 31, 2 ** 32 - 1];
 
-  it.each(words)('%s may hold anything: the machine comes to rest and the neighbour is served', async (name) => {
-    for (const [index, value] of values.entries()) {
-      const pair = await neighbours();
-      const { attacker } = pair;
-      for (let i = 0; i < 3; i++) attacker.submit(copySqeOf({ tag: i }));
-      attacker.writeWord(name, value);
-      attacker.ring();
-      attacker.process.machine.runUntilIdle();
-      attacker.writeWord(name, value);
-      attacker.ring();
-      expectServed(pair, index);
-    }
-  });
+  it.each(words)(
+    '%s may hold anything: the machine comes to rest and the neighbour is served',
+    async (name) => {
+      for (const [index, value] of values.entries()) {
+        const pair = await neighbours();
+        const { attacker } = pair;
+        for (let i = 0; i < 3; i++) attacker.submit(copySqeOf({ tag: i }));
+        attacker.writeWord(name, value);
+        attacker.ring();
+        attacker.process.machine.runUntilIdle();
+        attacker.writeWord(name, value);
+        attacker.ring();
+        expectServed(pair, index);
+      }
+    },
+  );
 
   it('a tail is believed up to the depth and not one further (X3)', async () => {
     for (const value of values) {
@@ -168,7 +193,11 @@ describe('what changes while the device works (X1)', () => {
     const process = new MockProcess(newMachine({ drivers: [copy] }));
     const ring = await process.queue();
     const bytes = 4 * limits.SEGMENT_INPUT_BYTES;
-    const [source, target, decoy] = [await process.pool(bytes), await process.pool(bytes), await process.pool(bytes)];
+    const [source, target, decoy] = [
+      await process.pool(bytes),
+      await process.pool(bytes),
+      await process.pool(bytes),
+    ];
     source.view.set(patternOf(bytes));
     const property = fc.property(
       fc.uint8Array({ minLength: copySqe.bytes, maxLength: copySqe.bytes }),
@@ -177,13 +206,20 @@ describe('what changes while the device works (X1)', () => {
       (garbage, address, segments) => {
         target.view.fill(0);
         decoy.view.fill(0xdd);
-        const slot = ring.submit(copySqeOf({ source: source.address, destination: target.address, bytes, tag: 5 }));
+        const slot = ring.submit(
+          copySqeOf({ source: source.address, destination: target.address, bytes, tag: 5 }),
+        );
         while (target.view[segments * limits.SEGMENT_INPUT_BYTES - 2] === 0) process.machine.step();
         ring.slot(slot).set(garbage);
         viewOf(ring.slot(slot)).setBigUint64(copySqe.fields.destination.spec.at, BigInt(address), true);
         process.machine.runUntilIdle();
         const [done] = ring.completions();
-        expect(copyOutcome(done!.sqe)).toEqual({ status: copyStatus.DONE, processed: bytes, result: bytes, tag: 5 });
+        expect(copyOutcome(done!.sqe)).toEqual({
+          status: copyStatus.DONE,
+          processed: bytes,
+          result: bytes,
+          tag: 5,
+        });
         expect(Buffer.compare(target.view, source.view)).toBe(0);
         expect(decoy.view.every((byte) => byte === 0xdd)).toBe(true);
       },

@@ -83,7 +83,9 @@ describe('rings', () => {
       ring.publishTail();
       ring.process.machine.runUntilIdle();
       const got = ring.completions();
-      expect(got.map(({ slot }) => slot)).toEqual(Array.from({ length: limits.QUEUE_DEPTH }, (_, slot) => slot));
+      expect(got.map(({ slot }) => slot)).toEqual(
+        Array.from({ length: limits.QUEUE_DEPTH }, (_, slot) => slot),
+      );
       expect(got.every(({ queueNumber }) => queueNumber === ring.number)).toBe(true);
       expect(ring.published()).toBe(false);
     }
@@ -126,10 +128,24 @@ describe('requests', () => {
     source.view.set(patternOf(room));
     const edge = [0, 1, PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 1, limits.SEGMENT_INPUT_BYTES + 1];
     for (const bytes of [...edge, 2 * limits.SEGMENT_INPUT_BYTES]) {
-      for (const [from, to] of [[0, 0], [1, 3], [PAGE_BYTES - 1, 1], [7, PAGE_BYTES - 1]] as const) {
+      for (const [from, to] of [
+        [0, 0],
+        [1, 3],
+        [PAGE_BYTES - 1, 1],
+        [7, PAGE_BYTES - 1],
+      ] as const) {
         target.view.fill(0xee);
-        const sqe = copySqeOf({ source: source.address + from, destination: target.address + to, bytes, tag: bytes });
-        expect(copyOutcome(ring.execute(sqe))).toMatchObject({ status: copyStatus.DONE, processed: bytes, tag: bytes });
+        const sqe = copySqeOf({
+          source: source.address + from,
+          destination: target.address + to,
+          bytes,
+          tag: bytes,
+        });
+        expect(copyOutcome(ring.execute(sqe))).toMatchObject({
+          status: copyStatus.DONE,
+          processed: bytes,
+          tag: bytes,
+        });
         const expected = new Uint8Array(room).fill(0xee);
         expected.set(source.view.subarray(from, from + bytes), to);
         expect(Buffer.compare(target.view, expected)).toBe(0);
@@ -142,8 +158,11 @@ describe('requests', () => {
     const process = new MockProcess(machine);
     const ring = await process.queue();
     const pool = await process.pool(COPY_BYTES_MAX + PAGE_BYTES);
-    const fill = (bytes: number) => copySqeOf({ operation: 'fill', destination: pool.address, bytes, pattern: 7 });
-    expect(copyOutcome(ring.execute(fill(COPY_BYTES_MAX + 1)))).toMatchObject({ status: copyStatus.MALFORMED });
+    const fill = (bytes: number) =>
+      copySqeOf({ operation: 'fill', destination: pool.address, bytes, pattern: 7 });
+    expect(copyOutcome(ring.execute(fill(COPY_BYTES_MAX + 1)))).toMatchObject({
+      status: copyStatus.MALFORMED,
+    });
     expect(pool.view.every((byte) => byte === 0)).toBe(true);
     expect(copyOutcome(ring.execute(fill(COPY_BYTES_MAX))).processed).toBe(COPY_BYTES_MAX);
     expect([pool.view[COPY_BYTES_MAX - 1], pool.view[COPY_BYTES_MAX]]).toEqual([7, 0]);
@@ -161,7 +180,10 @@ describe('requests', () => {
     }
     const sqe = copySqeOf({ source: source + 5, destination: target + 9, bytes: bytes - 9 });
     expect(copyOutcome(ring.execute(sqe)).status).toBe(copyStatus.DONE);
-    const [got, wanted] = [await process.read(target + 9, bytes - 9), await process.read(source + 5, bytes - 9)];
+    const [got, wanted] = [
+      await process.read(target + 9, bytes - 9),
+      await process.read(source + 5, bytes - 9),
+    ];
     expect(Buffer.compare(got, wanted)).toBe(0);
   });
 });

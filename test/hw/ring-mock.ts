@@ -4,8 +4,9 @@
  *
  * Between two awaits the machine stands still; `machine.step()` moves it by one event, `settle` until nothing is left.
  */
+
+import { MiB, PAGE_BYTES } from '../../src/base/units.js';
 import { InlineMachine, type InlineMachineOptions } from '../../src/machine/inline/inline-machine.js';
-import { PAGE_BYTES } from '../../src/base/units.js';
 import {
   qpContextArgument,
   qpInfoArgument,
@@ -24,7 +25,6 @@ import {
   queueWord,
 } from '../../src/uapi/queue-layout.js';
 import type { Platform, SyscallReply, SyscallRequest } from '../../src/uapi/syscall.js';
-import { MiB } from '../../src/base/units.js';
 
 export type QueueWordName = keyof typeof queueWord;
 
@@ -79,13 +79,27 @@ export class MockProcess {
     const { ret: fd } = await this.call({ call: 'open', path });
     const context = new Uint8Array(qpContextArgument.bytes);
     qpContextArgument.fields.qcType.write(new DataView(context.buffer), 0, qcType);
-    const { bytes: answer } = await this.call({ call: 'ioctl', fd, command: UACCE_CMD_QM_SET_QP_CTX, argument: context });
+    const { bytes: answer } = await this.call({
+      call: 'ioctl',
+      fd,
+      command: UACCE_CMD_QM_SET_QP_CTX,
+      argument: context,
+    });
     const shape = await this.#shapeOf(fd);
     const mmio = await this.#region(fd, queueRegion.MMIO, QUEUE_MMIO_BYTES);
     const dus = await this.#region(fd, queueRegion.DUS, shape.bytes);
     await this.call({ call: 'ioctl', fd, command: UACCE_CMD_START_Q });
     const number = qpContextArgument.fields.id.read(viewOf(answer!), 0);
-    return new RingMock({ process: this, fd, number, shape, mmio: mmio.view, dus: dus.view, dusAddress: dus.address });
+    return new RingMock({
+      process: this,
+      fd,
+      number,
+      shape,
+      mmio: mmio.view,
+      mmioAddress: mmio.address,
+      dus: dus.view,
+      dusAddress: dus.address,
+    });
   }
 
   async #shapeOf(fd: number): Promise<DusShape> {
@@ -117,6 +131,7 @@ interface RingMockParts {
   readonly number: number;
   readonly shape: DusShape;
   readonly mmio: Uint8Array;
+  readonly mmioAddress: number;
   readonly dus: Uint8Array;
   readonly dusAddress: number;
 }
@@ -128,6 +143,8 @@ export class RingMock {
   readonly number: number;
   readonly shape: DusShape;
   readonly mmio: Uint8Array;
+  /** Where the MMIO region is mapped in the process. */
+  readonly mmioAddress: number;
   readonly dus: Uint8Array;
   /** Where the DUS region is mapped in the process. */
   readonly dusAddress: number;
@@ -139,12 +156,13 @@ export class RingMock {
   readonly #words: Int32Array;
   readonly #phases: Uint16Array;
 
-  constructor({ process, fd, number, shape, mmio, dus, dusAddress }: RingMockParts) {
+  constructor({ process, fd, number, shape, mmio, mmioAddress, dus, dusAddress }: RingMockParts) {
     this.process = process;
     this.fd = fd;
     this.number = number;
     this.shape = shape;
     this.mmio = mmio;
+    this.mmioAddress = mmioAddress;
     this.dus = dus;
     this.dusAddress = dusAddress;
     this.#words = new Int32Array(mmio.buffer, mmio.byteOffset, mmio.length >>> 2);
@@ -219,7 +237,10 @@ export class RingMock {
   /** The status words at the end of the DUS region: 1 = disabled. */
   readStatus(): { rx: number; tx: number } {
     const { rxStatusOffset, txStatusOffset } = this.shape;
-    return { rx: this.#dusView.getUint32(rxStatusOffset, true), tx: this.#dusView.getUint32(txStatusOffset, true) };
+    return {
+      rx: this.#dusView.getUint32(rxStatusOffset, true),
+      tx: this.#dusView.getUint32(txStatusOffset, true),
+    };
   }
 
   /** The doorbell's event. */
@@ -232,7 +253,8 @@ export class RingMock {
     this.submit(sqe);
     this.process.machine.runUntilIdle();
     const [first, ...more] = this.completions();
-    if (first === undefined || more.length > 0) throw new Error(`${more.length + (first ? 1 : 0)} completions for one SQE`);
+    if (first === undefined || more.length > 0)
+      throw new Error(`${more.length + (first ? 1 : 0)} completions for one SQE`);
     return first.sqe;
   }
 

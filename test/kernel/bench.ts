@@ -84,6 +84,10 @@ export class FakePort implements CoprocPort {
     for (const act of this.#held.splice(0)) act();
   }
 
+  ringDoorbell(queueNumber: number, value: Uint8Array): void {
+    this.log.push(`doorbell ${queueNumber} ${Buffer.from(value).toString('hex')}`);
+  }
+
   wake(): void {
     this.log.push('wake');
   }

@@ -27,7 +27,10 @@ class NullPolicy implements SchedulerPolicy {
     this.#awake = false;
   }
 
-  schedule(_nowNs: number, current: SchedulableVcoproc | null): { next: SchedulableVcoproc | null; sliceNs: null } {
+  schedule(
+    _nowNs: number,
+    current: SchedulableVcoproc | null,
+  ): { next: SchedulableVcoproc | null; sliceNs: null } {
     // A context that nobody else wants stays loaded: sleeping costs nothing, switching out would.
     return { next: this.#awake ? this.#only : current, sliceNs: null };
   }

@@ -65,6 +65,11 @@ export class InlineHardware implements CoprocHardware {
     done(0);
   }
 
+  ringDoorbell(queueNumber: number, value: Uint8Array): void {
+    this.#engine.hardwareDoorbell(queueNumber, value);
+    this.ring();
+  }
+
   wake(): void {}
 
   sleep(): void {}

@@ -3,7 +3,7 @@
  * same calls give the same trace, byte for byte.
  */
 import { err, ok, type Result } from 'neverthrow';
-import { type InvalidArgument, invalidState, type InvalidState } from '../../base/errors.js';
+import { type InvalidArgument, type InvalidState, invalidState } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { type Prng, prngStream } from '../../base/prng.js';
 import { TraceTail } from '../../base/trace.js';
@@ -86,7 +86,8 @@ export class InlineMachine {
   createProcess(): Result<InlinePlatform, InvalidState> {
     const waiter = this.#platforms.length;
     const pid = this.#kernelSide.createProcess(waiter);
-    if (pid === null) return err(invalidState(`the machine has its ${limits.PROCESSES_MAX} processes; end one first`));
+    if (pid === null)
+      return err(invalidState(`the machine has its ${limits.PROCESSES_MAX} processes; end one first`));
     const platform = new InlinePlatform({
       pid,
       memory: this.#memory,
@@ -143,7 +144,9 @@ export class InlineMachine {
     });
     this.#hardware.push(hardware);
     this.#kernelSide.wires.connect(deviceId);
-    this.#kernelSide.addInstance(hardware, kernelDriver, (name) => this.#trace.emit('device added', instance, name));
+    this.#kernelSide.addInstance(hardware, kernelDriver, (name) =>
+      this.#trace.emit('device added', instance, name),
+    );
   }
 
   #makeEngine(deviceId: number, description: DeviceDescription, raise: (irq: CoprocIrq) => void): Engine {
@@ -162,7 +165,13 @@ export class InlineMachine {
       words: this.#words.instances,
       acknowledged: () => this.#serviceSoon(),
     });
-    return new Engine({ description, port, interrupt: (to) => this.#interrupt(to), raise, trace: this.#trace });
+    return new Engine({
+      description,
+      port,
+      interrupt: (to) => this.#interrupt(to),
+      raise,
+      trace: this.#trace,
+    });
   }
 
   #interrupt({ waiter, mmioAddress, epoch }: QueueBinding): void {

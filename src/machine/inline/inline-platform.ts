@@ -2,11 +2,11 @@
  * A process's door to an inline machine: system calls are calls, interrupts are calls back.
  */
 import { assert } from '../../base/assert.js';
-import type { Counters, Platform, SyscallReply, SyscallRequest } from '../../uapi/syscall.js';
 import type { PhysicalMemory } from '../../hw/physical-memory.js';
-import { ViewTable } from '../view-table.js';
+import type { Counters, Platform, SyscallReply, SyscallRequest } from '../../uapi/syscall.js';
 import type { KernelSide } from '../kernel-side.js';
 import type { MachineWords } from '../machine-words.js';
+import { ViewTable } from '../view-table.js';
 import type { Pump } from './pump.js';
 
 export interface InlinePlatformParts {
@@ -97,4 +97,3 @@ export class InlinePlatform implements Platform {
     return address;
   }
 }
-

@@ -77,6 +77,10 @@ export class EngineHandle implements CoprocHardware {
     this.#whenOn(done, () => this.#ask({ kind: 'detach', queueNumber }, done));
   }
 
+  ringDoorbell(queueNumber: number, value: Uint8Array): void {
+    if (this.#state === engineState.ON) this.#ask({ kind: 'doorbell', queueNumber, value }, () => {});
+  }
+
   wake(): void {}
 
   sleep(): void {}

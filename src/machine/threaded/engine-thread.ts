@@ -14,9 +14,9 @@ import { Engine, IDLE } from '../../hw/engine.js';
 import { INSTANCE_WORDS, instanceWord } from '../../hw/instance-words.js';
 import { Iommu } from '../../hw/iommu/iommu.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
+import { engineLockHolder } from '../kernel-side.js';
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
-import { engineLockHolder } from '../kernel-side.js';
 import type { EngineNews, EngineRequest, EngineThreadInit } from './messages.js';
 import { lowerPriority } from './thread-identity.js';
 
@@ -47,7 +47,13 @@ class EngineThread {
       sendMessage: () => {},
       interrupt: wakeKernel,
     });
-    const port = new DmaPort({ memory, iommu, deviceId, words: this.#words.instances, acknowledged: wakeKernel });
+    const port = new DmaPort({
+      memory,
+      iommu,
+      deviceId,
+      words: this.#words.instances,
+      acknowledged: wakeKernel,
+    });
     this.#engine = new Engine({
       description: driver.device,
       port,
@@ -124,6 +130,9 @@ class EngineThread {
         return 0;
       case 'detach':
         engine.detach(request.queueNumber);
+        return 0;
+      case 'doorbell':
+        engine.hardwareDoorbell(request.queueNumber, request.value);
         return 0;
       case 'read':
         return engine.registers.read(request.offset);

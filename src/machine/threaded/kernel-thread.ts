@@ -11,7 +11,13 @@ import { KernelSide } from '../kernel-side.js';
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
 import { EngineHandle } from './engine-handle.js';
-import type { KernelThreadInit, MachineNews, MachineRequest, ProcessNews, ProcessRequest } from './messages.js';
+import type {
+  KernelThreadInit,
+  MachineNews,
+  MachineRequest,
+  ProcessNews,
+  ProcessRequest,
+} from './messages.js';
 import { RealClock } from './real-clock.js';
 import { currentThreadId } from './thread-identity.js';
 
@@ -61,7 +67,10 @@ class KernelThread {
     }
     // No engine runs yet, so nothing of this waits for another thread.
     this.#service();
-    assert(announced === config.instances.length, `all of ${config.instances.length} instances were announced`);
+    assert(
+      announced === config.instances.length,
+      `all of ${config.instances.length} instances were announced`,
+    );
   }
 
   async serve(): Promise<void> {
@@ -82,7 +91,8 @@ class KernelThread {
   #look(): void {
     this.#drainMachine();
     for (const engine of this.#engines) engine.drain();
-    for (const [waiter, process] of this.#processes.entries()) if (process !== null) this.#drainProcess(waiter, process);
+    for (const [waiter, process] of this.#processes.entries())
+      if (process !== null) this.#drainProcess(waiter, process);
     this.#clock.fireDue();
     this.#service();
   }
@@ -94,7 +104,11 @@ class KernelThread {
     } while (this.#serviceWanted);
   }
 
-  #addInstance(instance: string, of: { driver: MachineDriver; driverUrl: string }, announced: () => void): void {
+  #addInstance(
+    instance: string,
+    of: { driver: MachineDriver; driverUrl: string },
+    announced: () => void,
+  ): void {
     const { driver, driverUrl } = of;
     const { memory, engineWorkerUrl } = this.#init;
     const deviceId = this.#engines.length;

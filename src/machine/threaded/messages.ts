@@ -72,6 +72,12 @@ export type EngineRequest =
       readonly port: MessagePort | null;
     }
   | { readonly kind: 'detach'; readonly sequence: number; readonly queueNumber: number }
+  | {
+      readonly kind: 'doorbell';
+      readonly sequence: number;
+      readonly queueNumber: number;
+      readonly value: Uint8Array;
+    }
   | { readonly kind: 'start' | 'stop' | 'reset'; readonly sequence: number }
   | { readonly kind: 'read'; readonly sequence: number; readonly offset: number }
   | { readonly kind: 'write'; readonly sequence: number; readonly offset: number; readonly value: number }

@@ -4,7 +4,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { err, ok, type Result } from 'neverthrow';
-import { type InvalidArgument, invalidState, type InvalidState } from '../../base/errors.js';
+import { type InvalidArgument, type InvalidState, invalidState } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
 import type { Counters } from '../../uapi/syscall.js';
@@ -47,7 +47,9 @@ export class ThreadedMachine {
   }
 
   /** Starts a machine; answers when its kernel is ready. */
-  static async start(options: ThreadedMachineOptions): Promise<Result<ThreadedMachine, InvalidArgument | InvalidState>> {
+  static async start(
+    options: ThreadedMachineOptions,
+  ): Promise<Result<ThreadedMachine, InvalidArgument | InvalidState>> {
     const checked = checkConfig(options.config, Object.keys(options.driverUrls));
     if (checked.isErr()) return err(checked.error);
     const machine = new ThreadedMachine(options);
@@ -110,7 +112,9 @@ export class ThreadedMachine {
     return new Promise((resolve) => {
       this.#port.once('message', resolve);
       this.#worker.once('error', (error) => resolve({ kind: 'failed', reason: error.message }));
-      this.#worker.once('exit', (code) => resolve({ kind: 'failed', reason: `the kernel thread ended with code ${code}` }));
+      this.#worker.once('exit', (code) =>
+        resolve({ kind: 'failed', reason: `the kernel thread ended with code ${code}` }),
+      );
     });
   }
 }

@@ -139,7 +139,8 @@ export class ThreadedPlatform implements Platform {
   }
 
   #deviceLost(deviceId: number, reason: string): void {
-    for (const [mmioAddress, of] of [...this.#devices]) if (of === deviceId) this.#queueLost(mmioAddress, reason);
+    for (const [mmioAddress, of] of [...this.#devices])
+      if (of === deviceId) this.#queueLost(mmioAddress, reason);
   }
 
   #queueLost(mmioAddress: number, reason: string): void {

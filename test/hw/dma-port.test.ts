@@ -1,0 +1,292 @@
+// What does a device reach through its port, and what does it find when it may not?
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { limits } from '../../src/base/limits.js';
+import { PAGE_BYTES } from '../../src/base/units.js';
+import { DmaFault } from '../../src/hw/device-model.js';
+import { AWAITING_PAGE } from '../../src/hw/dma-port.js';
+import { permission } from '../../src/hw/translation-cache.js';
+import { patternOf } from './copy-requests.js';
+import { PortBench } from './port-bench.js';
+
+const VA = 0x40_0000;
+const PASID = 5;
+
+describe('reads and writes', () => {
+  it('lengths and offsets around a page, over frames that are not neighbours, move exactly those bytes (I4)', () => {
+    const bench = new PortBench();
+    const frames = [2, 0, 3, 1].map((page) => [page, bench.map(PASID, VA + page * PAGE_BYTES)] as const);
+    const frameOf = new Map(frames);
+    const dma = bench.dma(PASID);
+    const at = fc.integer({ min: 0, max: 2 * PAGE_BYTES });
+    const length = fc.oneof(
+      fc.constantFrom(0, 1, PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 1),
+      fc.nat(2 * PAGE_BYTES),
+    );
+    const property = fc.property(at, length, (offset, bytes) => {
+      for (const frame of frameOf.values()) bench.memory.zero(frame, 1);
+      const source = patternOf(bytes, offset & 0xff);
+      bench.finish(dma.write(VA + offset, source));
+      expect(Buffer.compare(bench.finish(dma.read(VA + offset, bytes)), source)).toBe(0);
+      const all = Buffer.concat(
+        [0, 1, 2, 3].map((page) => bench.memory.view(frameOf.get(page)!, PAGE_BYTES)),
+      );
+      const expected = new Uint8Array(4 * PAGE_BYTES);
+      expected.set(source, offset);
+      expect(Buffer.compare(all, expected)).toBe(0);
+    });
+    fc.assert(property);
+  });
+
+  it('nothing is asked of the IOMMU for nothing: zero bytes at any address succeed', () => {
+    const bench = new PortBench();
+    for (const address of [0, VA, 2 ** 52, 2n ** 63n]) {
+      expect(bench.finish(bench.dma(PASID).read(address, 0))).toHaveLength(0);
+      bench.finish(bench.dma(PASID).write(address, new Uint8Array(0)));
+    }
+    expect(bench.requests).toEqual([]);
+  });
+
+  it('a writable view is offered for contiguous pages that may be written, and for nothing else', () => {
+    const bench = new PortBench();
+    // Mapped first, so that no table is allocated between the frames of the other two.
+    bench.map(PASID, VA + 2 * PAGE_BYTES, 'r');
+    bench.map(PASID, VA);
+    bench.map(PASID, VA + PAGE_BYTES);
+    const dma = bench.dma(PASID);
+    expect(dma.writableView(VA + 1, 2 * PAGE_BYTES - 1)).toHaveLength(2 * PAGE_BYTES - 1);
+    expect(dma.writableView(VA + PAGE_BYTES, PAGE_BYTES + 1)).toBeNull();
+    expect(dma.writableView(VA + 3 * PAGE_BYTES, 1)).toBeNull();
+    expect(dma.writableView(VA, 0)).toBeNull();
+    expect(dma.writableView(2n ** 60n, 1)).toBeNull();
+    expect(bench.requests).toEqual([]);
+  });
+});
+
+describe('whose memory', () => {
+  it('the same address under two PASIDs is two places (C5, R108)', () => {
+    const bench = new PortBench();
+    bench.map(1, VA);
+    bench.map(2, VA);
+    bench.finish(bench.dma(1).write(VA, Buffer.from('one')));
+    bench.finish(bench.dma(2).write(VA, Buffer.from('two')));
+    expect(Buffer.from(bench.finish(bench.dma(1).read(VA, 3))).toString()).toBe('one');
+    expect(Buffer.from(bench.finish(bench.dma(2).read(VA, 3))).toString()).toBe('two');
+  });
+
+  it('a PASID that names nobody reaches nothing, whatever others have cached', () => {
+    const bench = new PortBench();
+    bench.map(1, VA);
+    bench.finish(bench.dma(1).read(VA, 8));
+    for (const pasid of [2, 77, limits.PASID_MAX]) {
+      expect(bench.faultOf(bench.dma(pasid).read(VA, 8))).toBeInstanceOf(DmaFault);
+    }
+  });
+
+  it.each([
+    ['PASID 0', 0],
+    ['no PASID', -1],
+  ])('a request with %s is refused: it would be in the address space of the rings', (_name, pasid) => {
+    const bench = new PortBench();
+    bench.map(-1, VA);
+    expect(bench.port.translate(-1, VA, permission.READ)).toBeGreaterThan(0);
+    expect(bench.port.translate(0, VA, permission.READ)).toBe(-1);
+    expect(bench.faultOf(bench.dma(pasid).read(VA, 8))).toMatchObject({ address: VA, causeCode: 260 });
+    expect(bench.faultOf(bench.dma(pasid).write(VA, Uint8Array.of(1)))).toMatchObject({ causeCode: 260 });
+    expect(bench.dma(pasid).writableView(VA, 8)).toBeNull();
+    expect(bench.requests).toEqual([]);
+  });
+
+  it('a table that names a frame outside the machine gives a fault, not an access', () => {
+    const bench = new PortBench();
+    bench.map(PASID, VA, 'rw', 0x4000_0000);
+    expect(bench.faultOf(bench.dma(PASID).read(VA, 8)).causeCode).toBeGreaterThan(0);
+    expect(bench.dma(PASID).writableView(VA, 8)).toBeNull();
+  });
+
+  it('any 64-bit address ends in an answer: mapped bytes or a fault that names it', () => {
+    const bench = new PortBench();
+    bench.map(PASID, VA);
+    const edges = [2n ** 38n, 2n ** 39n, 2n ** 44n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
+    const around = edges
+      .flatMap((edge) => [edge - 1n, edge, edge + 1n])
+      .map((value) => BigInt.asUintN(64, value));
+    const address = fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.constantFrom(...around));
+    const property = fc.property(address, fc.constantFrom(1, 8, PAGE_BYTES + 1), (wide, bytes) => {
+      const where = wide < 2n ** 53n ? Number(wide) : wide;
+      const mapped = wide >= BigInt(VA) && wide + BigInt(bytes) <= BigInt(VA + PAGE_BYTES);
+      if (mapped) return;
+      for (const access of [
+        bench.dma(PASID).read(where, bytes),
+        bench.dma(PASID).write(where, new Uint8Array(bytes)),
+      ]) {
+        const fault = bench.faultOf(access);
+        expect(fault).toBeInstanceOf(DmaFault);
+        expect(BigInt.asUintN(64, BigInt(fault.address) - wide)).toBeLessThan(BigInt(bytes));
+      }
+    });
+    fc.assert(property, { numRuns: 300 });
+  });
+});
+
+describe('page requests (C6)', () => {
+  it('an access waits for its page and goes on when it has come', () => {
+    const bench = new PortBench();
+    bench.table(PASID);
+    bench.answer = ({ va }) => {
+      bench.map(PASID, va);
+      return 0;
+    };
+    bench.finish(bench.dma(PASID).write(VA + 100, patternOf(3 * PAGE_BYTES)));
+    expect(bench.requests.map(({ va, write }) => [va - VA, write])).toEqual(
+      [0, 1, 2, 3].map((page) => [page * PAGE_BYTES, true]),
+    );
+    expect(bench.requests.map(({ last }) => last)).toEqual([false, false, false, true]);
+    expect(
+      Buffer.compare(
+        bench.finish(bench.dma(PASID).read(VA + 100, 3 * PAGE_BYTES)),
+        patternOf(3 * PAGE_BYTES),
+      ),
+    ).toBe(0);
+  });
+
+  it('yields AWAITING_PAGE for as long as no answer has come', () => {
+    const bench = new PortBench();
+    bench.table(PASID);
+    bench.answer = () => null;
+    const dma = bench.dma(PASID);
+    const access = dma.read(VA, 8);
+    for (let times = 0; times < 3; times++) {
+      expect(access.next()).toEqual({ done: false, value: AWAITING_PAGE });
+      expect(dma.waiting).toBe(true);
+      bench.service();
+    }
+    bench.map(PASID, VA);
+    bench.respond(bench.requests[0]!, 0);
+    expect(dma.waiting).toBe(false);
+    expect(bench.finish(access)).toHaveLength(8);
+  });
+
+  it.each([
+    ['invalid request', 1],
+    ['response failure', 15],
+  ])('"%s" ends the access with a fault of cause 0 at the page', (_name, code) => {
+    const bench = new PortBench();
+    bench.table(PASID);
+    bench.answer = () => code;
+    expect(bench.faultOf(bench.dma(PASID).read(VA, 8))).toMatchObject({
+      address: VA,
+      access: 'read',
+      causeCode: 0,
+    });
+  });
+
+  it('a liar that answers success and maps nothing is asked a bounded number of times', () => {
+    const bench = new PortBench();
+    bench.table(PASID);
+    bench.answer = () => 0;
+    expect(bench.faultOf(bench.dma(PASID).read(VA, 8))).toBeInstanceOf(DmaFault);
+    expect(bench.requests).toHaveLength(limits.PAGE_REQUEST_RETRIES);
+  });
+
+  it('a write to a page that may only be read asks for permission, and does not store without it', () => {
+    const bench = new PortBench();
+    const frame = bench.map(PASID, VA, 'r');
+    expect(bench.faultOf(bench.dma(PASID).write(VA, Buffer.from('no')))).toMatchObject({ access: 'write' });
+    expect(bench.requests).toMatchObject([{ write: true, va: VA }]);
+    expect(bench.memory.load32(frame)).toBe(0);
+  });
+
+  it('a fault in the middle leaves the bytes before it stored and everything after as it was', () => {
+    const bench = new PortBench();
+    const frames = [0, 1].map((page) => bench.map(PASID, VA + page * PAGE_BYTES));
+    const beyond = bench.map(PASID, VA + 3 * PAGE_BYTES);
+    const source = new Uint8Array(4 * PAGE_BYTES).fill(0xaa);
+    expect(bench.faultOf(bench.dma(PASID).write(VA, source)).address).toBe(VA + 2 * PAGE_BYTES);
+    for (const frame of frames)
+      expect(bench.memory.view(frame, PAGE_BYTES).every((byte) => byte === 0xaa)).toBe(true);
+    expect(bench.memory.view(beyond, PAGE_BYTES).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('an abandoned access frees its group when the late answer comes, so groups never run out', () => {
+    const bench = new PortBench();
+    bench.table(PASID);
+    bench.answer = () => null;
+    for (let round = 0; round < 600; round++) {
+      const dma = bench.dma(PASID);
+      const access = dma.read(VA, 8);
+      expect(access.next().value).toBe(AWAITING_PAGE);
+      dma.abandon();
+      bench.service();
+      bench.respond(bench.requests.at(-1)!, 1);
+    }
+    bench.answer = () => 1;
+    expect(bench.faultOf(bench.dma(PASID).read(VA, 8))).toBeInstanceOf(DmaFault);
+  });
+});
+
+describe('invalidation', () => {
+  it('a page taken away is out of reach at once, although the device has not acknowledged (R131)', () => {
+    const bench = new PortBench();
+    const frame = bench.map(PASID, VA);
+    bench.finish(bench.dma(PASID).write(VA, Buffer.from('mine')));
+    let done = false;
+    bench.unmap(PASID, VA, () => {
+      done = true;
+    });
+    bench.service();
+    expect(bench.port.translate(PASID, VA, permission.READ)).toBe(-1);
+    expect(bench.dma(PASID).writableView(VA, 4)).toBeNull();
+    const access = bench.dma(PASID).write(VA, Buffer.from('late'));
+    // Its page request is answered after the invalidation, which is acknowledged here and no earlier.
+    expect(access.next().value).toBe(AWAITING_PAGE);
+    expect(done).toBe(false);
+    bench.port.acknowledge();
+    expect(bench.faultOf(access)).toBeInstanceOf(DmaFault);
+    expect(Buffer.from(bench.memory.view(frame, 4)).toString()).toBe('mine');
+  });
+
+  it('is over when the engine has acknowledged between two steps, and not before', () => {
+    const bench = new PortBench();
+    bench.map(PASID, VA);
+    bench.finish(bench.dma(PASID).read(VA, 8));
+    let done = false;
+    bench.unmap(PASID, VA, () => {
+      done = true;
+    });
+    bench.service();
+    expect(done).toBe(false);
+    bench.port.acknowledge();
+    bench.service();
+    expect(done).toBe(true);
+    const { acknowledgements } = bench;
+    bench.port.acknowledge();
+    expect(bench.acknowledgements).toBe(acknowledgements);
+  });
+
+  it('the cache answers what the tables say, through any sequence of mapping, unmapping and access', () => {
+    const step = fc.record({
+      act: fc.constantFrom('map', 'unmap', 'read', 'acknowledge'),
+      pasid: fc.constantFrom(1, 2),
+      page: fc.nat(3),
+    });
+    const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const bench = new PortBench();
+      const mapped = new Map<string, number>();
+      for (const pasid of [1, 2]) bench.table(pasid);
+      for (const { act, pasid, page } of steps) {
+        const va = VA + page * PAGE_BYTES;
+        const key = `${pasid} ${page}`;
+        if (act === 'map' && !mapped.has(key)) mapped.set(key, bench.map(pasid, va));
+        if (act === 'unmap' && mapped.delete(key)) {
+          bench.unmap(pasid, va, () => {});
+          bench.service();
+        }
+        if (act === 'acknowledge') bench.port.acknowledge();
+        if (act === 'read')
+          expect(bench.port.translate(pasid, va, permission.READ)).toBe(mapped.get(key) ?? -1);
+      }
+    });
+    fc.assert(property, { numRuns: 60 });
+  });
+});
