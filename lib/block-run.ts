@@ -116,6 +116,11 @@ export interface BlockRun {
 /** Blocks that may be on their way at once, per ctx: enough to hide the reading of the next. */
 const BLOCKS_PER_CTX = 3;
 
+/** DMA memory that a run over `ctxs` ctxs has out at most, bytes. */
+export function blockRunBytes({ plan, blockBytes, ctxs }: { plan: BlockPlan; blockBytes: number; ctxs: number }): number {
+  return BLOCKS_PER_CTX * ctxs * (plan.dictionaryBytes + blockBytes + plan.format.outputRoom(blockBytes));
+}
+
 /** Encodes `source`; yields output pieces in order. Throws WdFailure. */
 export async function* encodeBlocks(
   source: AsyncIterable<Uint8Array>,

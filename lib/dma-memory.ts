@@ -37,6 +37,11 @@ export class DmaMemory {
     return true;
   }
 
+  /** Maps ahead, so that `bytes` bytes can be out at once without another system call. */
+  async reserve(bytes: number): Promise<void> {
+    while (this.#arena.bytes < bytes && (await this.grow()));
+  }
+
   /** Room for `bytes`, or null: more is asked for then, and `grown` will be called if it comes. */
   allocate(bytes: number): Extent | null {
     const extent = this.#arena.allocate(bytes);

@@ -7,6 +7,7 @@ import { type InvalidArgument, invalidArgument, invalidState, type WdError } fro
 import { limits } from '../src/base/limits.js';
 import type { Counters, Platform } from '../src/uapi/syscall.js';
 import { Admission } from './admission.js';
+import { blockRunBytes } from './block-run.js';
 import { CtxDirectory, type QueueInUse } from './ctx-directory.js';
 import { type DeviceInfo, listDevices } from './devices.js';
 import { DmaMemory } from './dma-memory.js';
@@ -198,6 +199,9 @@ export class Pool {
     const { operation, devices, oneShot } = prepared.value;
     if (oneShot.way === 'none') return err(noDevice(oneShot.reason));
     const open = await this.#directory.ready(devices, operation.oneShot.qcType);
+    const { blocks: plan } = operation;
+    const { blockBytes } = prepared.value.options;
+    if (plan !== undefined) await this.#requests.memory.reserve(blockRunBytes({ plan, blockBytes, ctxs: open }));
     if (open > 0) return ok(undefined);
     return err(noDevice(`no queue could be opened on ${devices.map(({ name }) => name).join(', ')}`));
   }

@@ -5,7 +5,7 @@
  * Little endian throughout. Bit ranges are inclusive, as datasheets write them. Reading a field never throws; a
  * value that does not fit its field is a bug of the writer and asserts.
  */
-import { assert } from './assert.js';
+import { assert, InvariantError } from './assert.js';
 
 /** One row of a table. `bits` are counted within the field's own word. */
 export interface FieldSpec {
@@ -42,33 +42,35 @@ export interface Layout<Name extends string = string> {
 
 const TWO_32 = 0x1_0000_0000;
 
+/** Stops when `value` does not fit: a field never stores anything else than what was written. */
+function requireFit(name: string, value: number, max: number): void {
+  if (value >= 0 && value <= max && Number.isInteger(value)) return;
+  throw new InvariantError(`broken invariant: ${name} holds a whole number up to ${max}, not ${value}`);
+}
+
 function wordField(name: string, spec: FieldSpec, width: 8 | 16 | 32): Field {
   const { at } = spec;
-  if (width === 8) {
-    return {
-      name,
-      spec,
-      max: 0xff,
-      read: (view, base) => view.getUint8(base + at),
-      write: (view, base, value) => view.setUint8(base + at, value),
-    };
-  }
-  if (width === 16) {
-    return {
-      name,
-      spec,
-      max: 0xffff,
-      read: (view, base) => view.getUint16(base + at, true),
-      write: (view, base, value) => view.setUint16(base + at, value, true),
-    };
-  }
-  return {
-    name,
-    spec,
-    max: 0xffff_ffff,
-    read: (view, base) => view.getUint32(base + at, true),
-    write: (view, base, value) => view.setUint32(base + at, value, true),
+  const max = 2 ** width - 1;
+  const accessors = {
+    8: {
+      read: (view: DataView, base: number) => view.getUint8(base + at),
+      store: (view: DataView, base: number, value: number) => view.setUint8(base + at, value),
+    },
+    16: {
+      read: (view: DataView, base: number) => view.getUint16(base + at, true),
+      store: (view: DataView, base: number, value: number) => view.setUint16(base + at, value, true),
+    },
+    32: {
+      read: (view: DataView, base: number) => view.getUint32(base + at, true),
+      store: (view: DataView, base: number, value: number) => view.setUint32(base + at, value, true),
+    },
+  } as const;
+  const { read, store } = accessors[width];
+  const write = (view: DataView, base: number, value: number): void => {
+    requireFit(name, value, max);
+    store(view, base, value);
   };
+  return { name, spec, max, read, write };
 }
 
 function doubleWordField(name: string, spec: FieldSpec): Field {
@@ -79,6 +81,7 @@ function doubleWordField(name: string, spec: FieldSpec): Field {
     max: 2 ** 64 - 1,
     read: (view, base) => view.getUint32(base + at + 4, true) * TWO_32 + view.getUint32(base + at, true),
     write: (view, base, value) => {
+      requireFit(name, value, 2 ** 64 - 1);
       view.setUint32(base + at, value % TWO_32, true);
       view.setUint32(base + at + 4, Math.floor(value / TWO_32), true);
     },
@@ -95,7 +98,7 @@ function bitField(name: string, spec: FieldSpec, low: number, high: number): Fie
     max,
     read: (view, base) => (word.read(view, base) >>> low) & max,
     write: (view, base, value) => {
-      assert(value >= 0 && value <= max, `${name} holds at most ${max}, not ${value}`);
+      requireFit(name, value, max);
       word.write(view, base, ((word.read(view, base) & keep) | (value << low)) >>> 0);
     },
   };

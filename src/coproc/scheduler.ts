@@ -22,6 +22,8 @@ export class Scheduler implements VcoprocOwner {
   readonly #counters: SchedulerCounters;
   readonly #policy: SchedulerPolicy;
   readonly #vcoprocs = new Set<Vcoproc>();
+  /** Those whose owner has work, whatever their state: one that sleeps may stay loaded. */
+  readonly #awake = new Set<Vcoproc>();
   #current: Vcoproc | null = null;
   #cancelSlice: CancelAlarm | null = null;
 
@@ -51,18 +53,22 @@ export class Scheduler implements VcoprocOwner {
   }
 
   wake(vcoproc: Vcoproc): void {
-    if (vcoproc.state !== vcoprocState.SLEEPING) return;
-    this.#counters.wakeup();
-    vcoproc.enter(vcoprocState.WAITING);
+    if (this.#awake.has(vcoproc)) return;
+    this.#awake.add(vcoproc);
+    // One that slept but stayed loaded runs on: no wakeup, but the policy has to know that it has work.
+    if (vcoproc.state === vcoprocState.SLEEPING) {
+      this.#counters.wakeup();
+      vcoproc.enter(vcoprocState.WAITING);
+    }
     this.#policy.wake(vcoproc, this.#clock.nowNs());
     this.#schedule();
   }
 
   sleep(vcoproc: Vcoproc): void {
-    if (vcoproc.state === vcoprocState.SLEEPING) return;
+    if (!this.#awake.delete(vcoproc)) return;
     this.#policy.sleep(vcoproc, this.#clock.nowNs());
     this.#schedule();
-    if (vcoproc !== this.#current) vcoproc.enter(vcoprocState.SLEEPING);
+    if (vcoproc.state === vcoprocState.WAITING) vcoproc.enter(vcoprocState.SLEEPING);
   }
 
   /** Hands an interrupt of the hardware to the vcoproc whose context is loaded. */
@@ -88,7 +94,7 @@ export class Scheduler implements VcoprocOwner {
     if (next === this.#current) return;
     if (this.#current !== null) {
       this.#hardware.stop(() => {});
-      this.#current.enter(vcoprocState.WAITING);
+      this.#current.enter(this.#awake.has(this.#current) ? vcoprocState.WAITING : vcoprocState.SLEEPING);
     }
     this.#current = next;
     if (next === null) return;
