@@ -66,6 +66,15 @@ export class Block extends Flight implements Waiting {
     return this;
   }
 
+  unstage(): void {
+    if (this.#source === null) return;
+    const { mapping, offset } = this.#source;
+    const held = this.dictionaryBytes + this.sourceBytes;
+    this.#bytes = mapping.view.slice(offset, offset + held);
+    this.#memory.free(this.#source);
+    this.#source = null;
+  }
+
   complete(outcome: Outcome, ctx: Ctx): void {
     if (outcome.verdict !== 'ok') return this.#fail(deviceError(ctx.device, outcome.status));
     const { mapping, offset } = this.#output!;
@@ -117,7 +126,15 @@ export interface BlockRun {
 const BLOCKS_PER_CTX = 3;
 
 /** DMA memory that a run over `ctxs` ctxs has out at most, bytes. */
-export function blockRunBytes({ plan, blockBytes, ctxs }: { plan: BlockPlan; blockBytes: number; ctxs: number }): number {
+export function blockRunBytes({
+  plan,
+  blockBytes,
+  ctxs,
+}: {
+  plan: BlockPlan;
+  blockBytes: number;
+  ctxs: number;
+}): number {
   return BLOCKS_PER_CTX * ctxs * (plan.dictionaryBytes + blockBytes + plan.format.outputRoom(blockBytes));
 }
 

@@ -21,6 +21,8 @@ const AHEAD_REQUESTS = 2;
 export interface Waiting {
   /** Its flight with memory assigned, or null when there is no memory now. */
   launch(): Flight | null;
+  /** Gives back the memory that it holds while it waits: others need it to get on. */
+  unstage(): void;
   /** The group has no ctx left. */
   abandoned(reason: string): void;
 }
@@ -51,8 +53,9 @@ export class CtxGroup {
     // The usual case first: nobody waits, and a ctx has room.
     const ctx = this.#first === this.#waiting.length && !this.#dispatching ? this.#pick() : null;
     const flight = ctx === null ? null : request.launch();
-    if (flight !== null) ctx!.submit(flight);
-    else this.add(request);
+    if (flight !== null) return ctx!.submit(flight);
+    this.add(request);
+    if (ctx !== null) this.dispatch();
   }
 
   /** Takes back a request that has not been launched; false when it is too late. */
@@ -88,7 +91,7 @@ export class CtxGroup {
     while (this.#first < this.#waiting.length) {
       const request = this.#waiting[this.#first] ?? null;
       const ctx = request === null ? null : this.#pick();
-      const flight = ctx === null ? null : request!.launch();
+      const flight = ctx === null ? null : this.#launch(request!);
       if (request !== null && flight === null) break;
       this.#waiting[this.#first] = null;
       this.#first += 1;
@@ -96,6 +99,21 @@ export class CtxGroup {
     }
     this.#forgetHistory();
     this.#dispatching = false;
+  }
+
+  /** Its flight, or null when memory has to come back first. */
+  #launch(request: Waiting): Flight | null {
+    const flight = request.launch();
+    // With requests in flight, memory comes back by itself; without, what waits may hold all of it.
+    if (flight !== null || this.inFlight > 0) return flight;
+    this.#unstageAll();
+    const again = request.launch();
+    if (again === null) request.unstage();
+    return again;
+  }
+
+  #unstageAll(): void {
+    for (let i = this.#first; i < this.#waiting.length; i++) this.#waiting[i]?.unstage();
   }
 
   /** A ctx was lost: what waits goes to the others, or fails with the last one. */

@@ -16,8 +16,10 @@ export class DmaMemory {
   readonly #grown: () => void;
   #growing = false;
   #full = false;
+  /** Somebody was refused, and has not been called since. */
+  #refused = false;
 
-  /** `grown` is called when more memory has come after an allocation failed. */
+  /** `grown` is called when memory has come, or come back, after an allocation failed. */
   constructor(platform: Platform, limitBytes: number, grown: () => void) {
     this.#platform = platform;
     this.#limitBytes = limitBytes;
@@ -42,15 +44,21 @@ export class DmaMemory {
     while (this.#arena.bytes < bytes && (await this.grow()));
   }
 
-  /** Room for `bytes`, or null: more is asked for then, and `grown` will be called if it comes. */
+  /** Room for `bytes`, or null: more is asked for then, and `grown` is called when it comes or some is freed. */
   allocate(bytes: number): Extent | null {
     const extent = this.#arena.allocate(bytes);
-    if (extent === null) this.#growBeside();
-    return extent;
+    if (extent !== null) return extent;
+    this.#refused = true;
+    this.#growBeside();
+    return null;
   }
 
   free(extent: Extent): void {
     this.#arena.free(extent);
+    // Whoever was refused may wait in another queue than the one that now has room.
+    if (!this.#refused) return;
+    this.#refused = false;
+    queueMicrotask(this.#grown);
   }
 
   /** The largest extent that can ever be had. */

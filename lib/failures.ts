@@ -14,6 +14,7 @@ import type {
 } from '../src/base/errors.js';
 import type { DataError } from './user-driver.js';
 
+/** The input cannot be decoded, in the words of node:zlib. */
 export function badData({ message, code, errno }: DataError): BadData {
   return { kind: 'BadData', code, errno, message, retryable: false };
 }

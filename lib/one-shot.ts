@@ -99,6 +99,10 @@ export class OneShot extends Flight implements Waiting {
     return this;
   }
 
+  unstage(): void {
+    this.input.unstage(this.#owner.memory);
+  }
+
   complete(outcome: Outcome, ctx: Ctx): void {
     const { verdict } = outcome;
     if (verdict === 'noRoom' && this.#enlarge()) return this.group.add(this);

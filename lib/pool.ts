@@ -54,6 +54,7 @@ export interface Session {
   run(input: Input, options?: { readonly signal?: AbortSignal }): ResultAsync<WdOutput, WdError>;
 }
 
+/** One process of a machine, with its queues and its memory. Made by `open`; every answer is a Result. */
 export class Pool {
   readonly #source: PoolSource;
   readonly #prepared: PreparedOperations;
@@ -81,7 +82,7 @@ export class Pool {
     memory.grown = () => this.#directory.dispatchAll();
   }
 
-  /** A pool on a machine. Used by the entry points; programs call `open`. */
+  /** A pool on a machine. Used by the entry points; programs call `open`. @internal */
   static async create(source: PoolSource): Promise<Result<Pool, WdError>> {
     const devices = await listDevices(source.platform);
     if (devices.isErr()) return err(devices.error);
@@ -201,7 +202,8 @@ export class Pool {
     const open = await this.#directory.ready(devices, operation.oneShot.qcType);
     const { blocks: plan } = operation;
     const { blockBytes } = prepared.value.options;
-    if (plan !== undefined) await this.#requests.memory.reserve(blockRunBytes({ plan, blockBytes, ctxs: open }));
+    if (plan !== undefined)
+      await this.#requests.memory.reserve(blockRunBytes({ plan, blockBytes, ctxs: open }));
     if (open > 0) return ok(undefined);
     return err(noDevice(`no queue could be opened on ${devices.map(({ name }) => name).join(', ')}`));
   }

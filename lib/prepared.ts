@@ -52,7 +52,8 @@ export class PreparedOperations {
   #prepare(op: string, options: unknown): Result<Prepared, InvalidArgument> {
     const driver = this.#drivers.find((candidate) => candidate.operations.includes(op));
     if (driver === undefined) return err(this.#unknownOperation(op));
-    const checked = checkOptions(options);
+    const fields = isPlain(options) ? withInherited(options) : options;
+    const checked = checkOptions(fields);
     if (checked.isErr()) return err(checked.error);
     const operation = driver.prepare({ op, parameters: checked.value.parameters });
     if (operation.isErr()) return err(operation.error);
@@ -60,7 +61,7 @@ export class PreparedOperations {
     const { route } = checked.value;
     const oneShot = oneShotRoute(route, devices);
     const prepared = { driver, operation: operation.value, options: checked.value, devices, oneShot };
-    this.#remember(op, options, prepared);
+    this.#remember(op, fields as Fields, prepared);
     return ok(prepared);
   }
 
@@ -75,8 +76,8 @@ export class PreparedOperations {
     return invalidArgument({ argument: 'op', value: op, expected: `one of ${known.join(', ')}` });
   }
 
-  #remember(op: string, options: unknown, prepared: Prepared): void {
-    const fields = { ...(options as Fields | undefined), signal: undefined };
+  #remember(op: string, options: Fields, prepared: Prepared): void {
+    const fields = { ...options, signal: undefined };
     const entry = { fields, count: countFields(fields), prepared };
     const entries = this.#entries.get(op) ?? [];
     this.#entries.set(op, [entry, ...entries].slice(0, REMEMBERED));
@@ -84,7 +85,16 @@ export class PreparedOperations {
 }
 
 function isPlain(options: unknown): options is Fields | undefined {
-  return options === undefined || (typeof options === 'object' && options !== null);
+  return (
+    options === undefined || (typeof options === 'object' && options !== null && !Array.isArray(options))
+  );
+}
+
+/** Every field that a comparison sees: an inherited option counts like one of its own. */
+function withInherited(options: Fields | undefined): Fields {
+  const fields: Record<string, unknown> = {};
+  for (const key in options) fields[key] = options[key];
+  return fields;
 }
 
 function countFields(fields: Fields): number {

@@ -29,6 +29,14 @@ export class StagedInput {
     return extent;
   }
 
+  /** Gives DMA memory back and goes on waiting in ordinary memory. */
+  unstage(memory: DmaMemory): void {
+    if (this.#extent === null) return;
+    this.#copy = Uint8Array.prototype.slice.call(this.view());
+    memory.free(this.#extent);
+    this.#extent = null;
+  }
+
   /** The bytes where they are now. */
   view(): Uint8Array {
     if (this.#extent === null) return this.#copy!;

@@ -90,11 +90,13 @@ export interface Operation {
   softwareSync(input: Uint8Array, limits: OutputLimit): Result<SoftwareOutput, WdError>;
 }
 
+/** How much a caller is willing to take. */
 export interface OutputLimit {
   /** More output than this is an OutputTooLarge error, found before it is made. */
   readonly maxOutputBytes: number;
 }
 
+/** What an operation made in software. `checksum` is what the device would have reported. */
 export interface SoftwareOutput {
   readonly data: Uint8Array;
   readonly checksum: number;
@@ -109,6 +111,7 @@ export interface BlockPlan {
   trailer(parts: readonly BlockPart[]): Uint8Array;
 }
 
+/** What is known of a finished block: its input in bytes, and the checksum of that input. */
 export interface BlockPart {
   readonly inputBytes: number;
   readonly checksum: number;
@@ -144,6 +147,7 @@ export interface DataError {
   readonly errno: number;
 }
 
+/** What the head of a member turned out to be: `more` bytes are needed, it is `bad`, or it ends and is skipped. */
 export type HeaderVerdict =
   /** The member starts after `bytes` bytes. `next` is the plan for what follows its end, this one's or another. */
   | {
@@ -156,8 +160,10 @@ export type HeaderVerdict =
   | { readonly kind: 'more' }
   | { readonly kind: 'bad'; readonly error: DataError };
 
+/** Bytes after the end of a member: not ours (`finished`), or the head of another member (`again`). */
 export type TailVerdict = 'finished' | 'again';
 
+/** The user part of a driver: stateless, and called on the thread of the pool. */
 export interface UserDriver {
   readonly name: string;
   /** Whether it speaks to devices that announce `api`. */

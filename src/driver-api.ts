@@ -11,6 +11,7 @@ export {
   type SchedulableVcoproc,
   type SchedulerPolicy,
 } from './coproc/policy.js';
+export type { Done } from './hw/coproc-port.js';
 export {
   type DeviceDescription,
   type DeviceModel,
@@ -23,4 +24,4 @@ export {
   readAddress,
   type SqeRequest,
 } from './hw/device-model.js';
-export type { KernelDriver } from './kernel/kernel-driver.js';
+export type { DeviceRegisters, DriverIoctl, KernelDriver } from './kernel/kernel-driver.js';

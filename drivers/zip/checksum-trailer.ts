@@ -2,7 +2,7 @@
  * What each container says about its content behind the deflate stream: which checksum, and the bytes of the
  * trailer. Used by the device for one stream and by the user driver for a stream put together from blocks.
  *
- * Raw deflate has no trailer; its checksum is reported all the same, and is the CRC-32.
+ * Raw deflate has neither; its checksum is always 0.
  */
 import { adler32, adler32Combine, crc32, crc32Combine } from './checksum.js';
 import type { RequestKind } from './layout.js';
@@ -15,7 +15,7 @@ export interface TrailerKind {
   add(sum: number, bytes: Uint8Array): number;
   /** Checksum of what gave `first` followed by the `secondBytes` bytes that gave `second`. */
   combine(first: number, second: number, secondBytes: number): number;
-  /** The trailer after `totalBytes` bytes with checksum `sum`; new memory. */
+  /** The trailer after `totalBytes` bytes with checksum `sum`. */
   trailer(sum: number, totalBytes: number): Uint8Array;
 }
 
@@ -34,6 +34,8 @@ function zlibTrailer(sum: number): Uint8Array {
   return new Uint8Array(trailer.buffer);
 }
 
+const NO_TRAILER = new Uint8Array(0);
+
 const crcKind = {
   empty: 0,
   add: (sum: number, bytes: Uint8Array) => crc32(bytes, sum),
@@ -47,7 +49,7 @@ const adlerKind = {
 
 /** RFC 1952 section 2.3.1 for gzip, RFC 1950 section 2.2 for zlib. */
 export const trailerKinds: Readonly<Record<RequestKind, TrailerKind>> = {
-  raw: { ...crcKind, trailer: () => new Uint8Array(0) },
+  raw: { empty: 0, add: () => 0, combine: () => 0, trailer: () => NO_TRAILER },
   zlib: { ...adlerKind, trailer: zlibTrailer },
   gzip: { ...crcKind, trailer: gzipTrailer },
 };

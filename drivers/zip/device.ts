@@ -49,9 +49,11 @@ class ZipDevice implements DeviceModel {
     const parsed = parseRequest(request);
     if (parsed === null) return sqe.status.write(request.sqe, 0, zipStatus.MALFORMED);
     const memory = new RequestMemory(parsed, dma, this.#scratch);
+    const { sqe: view, qcType, owner } = request;
+    const work: Work = { sqe: view, qcType, owner, parsed, memory };
     try {
-      if (parsed.stateful) yield* this.#stateful({ ...request, parsed, memory });
-      else yield* this.#stateless({ ...request, parsed, memory });
+      if (parsed.stateful) yield* this.#stateful(work);
+      else if (parsed.dictionaryBytes > 0 || !this.#atOnce(work)) yield* this.#stateless(work);
     } finally {
       memory.release();
     }
@@ -83,6 +85,29 @@ class ZipDevice implements DeviceModel {
     this.#pool.close();
     this.#requests = 0;
     this.#streamsLost = 0;
+  }
+
+  /**
+   * The usual request, without a single wait: all input in one segment, all memory in place. False when it is not
+   * of that kind, with nothing done. What is below would do the same, at several times the cost of the call itself.
+   */
+  #atOnce(work: Work): boolean {
+    const { parsed, memory } = work;
+    if (parsed.inputBytes > limits.SEGMENT_INPUT_BYTES) return false;
+    const input = memory.inputInPlace();
+    if (input === null) return false;
+    const window = memory.window();
+    if (memory.writesBack || window.length < parsed.roomBytes) return false;
+    const stream = this.#begin(parsed, undefined);
+    try {
+      stream.step(input, window, parsed.flush);
+      memory.count(stream.consumed, stream.produced);
+      writeProgress(work);
+      writeResults(work, stream);
+    } finally {
+      stream.release(this.#pool);
+    }
+    return true;
   }
 
   *#stateless(work: Work): Generator<number, void, void> {
@@ -131,8 +156,10 @@ class ZipDevice implements DeviceModel {
   }
 
   *#open({ parsed, memory }: Work): Generator<number, ZipStream, void> {
-    const { compresses, kind, coding } = parsed;
-    const dictionary = yield* memory.dictionary();
+    return this.#begin(parsed, yield* memory.dictionary());
+  }
+
+  #begin({ compresses, kind, coding }: ZipRequest, dictionary: Uint8Array | undefined): ZipStream {
     if (compresses) return new CompressStream(kind, this.#pool.takeDeflater({ ...coding, dictionary }));
     return new DecompressStream(kind, this.#pool.takeInflater({ windowBits: coding.windowBits, dictionary }));
   }
@@ -158,8 +185,7 @@ function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, 
     const isLast = input.length === memory.inputLeft;
     stream.step(input, memory.window(), isLast ? parsed.flush : 'none');
     yield* memory.commit(stream.consumed, stream.produced);
-    sqe.consumed.write(view, 0, memory.consumed);
-    sqe.produced.write(view, 0, memory.produced);
+    writeProgress(work);
     if (!canStep(memory, stream)) return;
     yield segmentNs(view, qcType, memory.inputLeft);
   }
@@ -169,10 +195,15 @@ function canStep({ inputLeft, roomLeft }: RequestMemory, { need }: ZipStream): b
   return (need === 'input' && inputLeft > 0) || (need === 'room' && roomLeft > 0);
 }
 
+const results = [sqe.consumed, sqe.produced, sqe.dataError, sqe.status, sqe.lastBlock, sqe.context];
+
 function clearResults(view: DataView): void {
-  for (const field of [sqe.consumed, sqe.produced, sqe.dataError, sqe.status, sqe.lastBlock, sqe.context]) {
-    field.write(view, 0, 0);
-  }
+  for (const field of results) field.write(view, 0, 0);
+}
+
+function writeProgress({ sqe: view, memory }: Work): void {
+  sqe.consumed.write(view, 0, memory.consumed);
+  sqe.produced.write(view, 0, memory.produced);
 }
 
 function writeResults({ sqe: view, parsed }: Work, stream: ZipStream): void {

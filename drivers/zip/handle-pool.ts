@@ -31,6 +31,8 @@ class IdleList<C extends Codec> {
 
   /** The codec that came back last among those that fit, or undefined. */
   take(fits: (codec: C) => boolean): C | undefined {
+    const last = this.#idle.at(-1);
+    if (last !== undefined && fits(last)) return this.#idle.pop();
     const at = this.#idle.findLastIndex(fits);
     return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
   }

@@ -96,8 +96,18 @@ export function showValue(value: unknown): string {
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === 'function') return `a function`;
   if (typeof value !== 'object' || value === null) return String(value);
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return `an instance of ${value.constructor?.name ?? 'Object'}`;
+  return showObject(value);
+}
+
+function showObject(value: object): string {
+  try {
+    if (Array.isArray(value)) return `an array of ${value.length}`;
+    const name: unknown = value.constructor?.name;
+    if (typeof name === 'string' && /^[\p{L}\p{N}_$]{1,60}$/u.test(name)) return `an instance of ${name}`;
+  } catch {
+    // A getter or proxy of the caller's threw: its message is not ours to pass on.
+  }
+  return 'an instance of Object';
 }
 
 /** Names of argument, value and remedy of one mistake. */

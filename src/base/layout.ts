@@ -31,6 +31,7 @@ export interface Field {
   write(view: DataView, base: number, value: number): void;
 }
 
+/** A structure's table, compiled: its fields by name. */
 export interface Layout<Name extends string = string> {
   readonly name: string;
   /** Size of the structure in bytes. */

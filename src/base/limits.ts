@@ -5,6 +5,7 @@
 import { assert } from './assert.js';
 import { GiB, KiB, MEGAPAGE_BYTES, MiB, NS_PER_MS, NS_PER_SECOND, NS_PER_US, PAGE_BYTES } from './units.js';
 
+/** The limits by name; the unit is the last part of each name, or said in its comment. */
 export const limits = {
   /** Physical memory of a machine, bytes. Committed only when touched. Must stay below 4 GiB: a live PTE's high word is zero. */
   MEMORY_BYTES: GiB,

@@ -21,6 +21,7 @@ export const explain = (query: ExplainQuery): ResultAsync<Explanation, WdError> 
 /** Waits for every request of the shared pool and ends its machine; the next call starts another. */
 export const close = (): Promise<void> => shared.close().then(() => {});
 
+export type { QueueInUse } from '../../lib/ctx-directory.js';
 export type { Input } from '../../lib/input.js';
 export type { WdOutput } from '../../lib/one-shot.js';
 export type {

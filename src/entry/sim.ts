@@ -10,6 +10,8 @@ import { MiB } from '../base/units.js';
 import { InlineMachine, type InlineMachineOptions } from '../machine/inline/inline-machine.js';
 import type { MachineDriver } from '../machine/machine-driver.js';
 
+export type { InlinePlatform } from '../machine/inline/inline-platform.js';
+export type { InstanceConfig } from '../machine/machine-config.js';
 export type { Counters, Platform, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
 export { InlineMachine as Machine, type InlineMachineOptions, type MachineDriver };
 

@@ -52,6 +52,11 @@ export interface Dma {
    * it. `bytes` is at most one input segment.
    */
   read(address: DmaAddress, bytes: number): Generator<number, Uint8Array, void>;
+  /**
+   * The same bytes as a view, when all of them are translated for reading and contiguous; otherwise null, and the
+   * model calls `read`. Never waits: the short way of the usual request. Valid until the next yield.
+   */
+  readableView(address: DmaAddress, bytes: number): Uint8Array | null;
   /** Stores `source` at `address`. Translates exactly the pages it is about to write. */
   write(address: DmaAddress, source: Uint8Array): Generator<number, void, void>;
   /**

@@ -37,9 +37,11 @@ export class QueueDma implements Dma {
 
   *read(address: DmaAddress, bytes: number): Generator<number, Uint8Array, void> {
     if (bytes === 0) return EMPTY;
-    const direct = typeof address === 'number' ? this.#contiguous(address, bytes, permission.READ) : -1;
-    if (direct >= 0) return this.#port.memory.view(direct, bytes);
-    return yield* this.#gather(address, bytes);
+    return this.readableView(address, bytes) ?? (yield* this.#gather(address, bytes));
+  }
+
+  readableView(address: DmaAddress, bytes: number): Uint8Array | null {
+    return this.#view(address, bytes, permission.READ);
   }
 
   *write(address: DmaAddress, source: Uint8Array): Generator<number, void, void> {
@@ -54,8 +56,12 @@ export class QueueDma implements Dma {
   }
 
   writableView(address: DmaAddress, bytes: number): Uint8Array | null {
+    return this.#view(address, bytes, permission.WRITE);
+  }
+
+  #view(address: DmaAddress, bytes: number, needed: number): Uint8Array | null {
     if (typeof address !== 'number' || bytes === 0) return null;
-    const physical = this.#contiguous(address, bytes, permission.WRITE);
+    const physical = this.#contiguous(address, bytes, needed);
     return physical < 0 ? null : this.#port.memory.view(physical, bytes);
   }
 

@@ -23,6 +23,7 @@ export interface DriverIoctl {
   readonly queueNumber: number;
 }
 
+/** The kernel part of a driver: data, and up to three hooks. */
 export interface KernelDriver {
   /** First part of the device's name: `hisi_zip` gives `/dev/hisi_zip-0`. */
   readonly deviceName: string;

@@ -36,6 +36,7 @@ export type SyscallRequest =
   | { readonly call: 'writeFile'; readonly path: string; readonly text: string }
   | { readonly call: 'getpid' };
 
+/** What the kernel answers; which fields there are depends on the call. */
 export interface SyscallReply {
   readonly ret: number;
   /** readFile: the content. */
@@ -69,6 +70,7 @@ export interface Counters {
  */
 export interface Platform {
   readonly pid: number;
+  /** Enters the kernel; the answer is a value >= 0 or a negated errno in `ret`, never a rejection. */
   syscall(request: SyscallRequest): Promise<SyscallReply>;
   /** A view of `bytes` bytes at `address` of a pool or queue mapping of this process. Throws for anything else. */
   mapRegion(address: number, bytes: number): Uint8Array;
@@ -80,6 +82,7 @@ export interface Platform {
   onLost(fd: number, handler: (reason: string) => void): void;
   /** Keeps the program running while requests are in flight. Counted: each ref needs its unref. */
   ref(): void;
+  /** Takes one `ref` back. */
   unref(): void;
   /** What the machine counted so far, read from shared memory: not a system call. */
   counters(): Counters;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import copy from '../../drivers/copy/index.js';
 import { prngStream } from '../../src/base/prng.js';
 import { PAGE_BYTES } from '../../src/base/units.js';
-import { copyWithDepths, copySqeOf } from './copy-requests.js';
+import { copySqeOf, copyWithDepths } from './copy-requests.js';
 import { MockProcess, newMachine } from './ring-mock.js';
 
 interface Run {
@@ -36,18 +36,26 @@ async function runOnce({ seed, workload }: { seed: number; workload: number }): 
     const source = pools[owner]!.address + draw.below(8 * PAGE_BYTES);
     const destination = draw.below(3) === 0 ? cold[owner]! + draw.below(60 * PAGE_BYTES) : source + 100;
     const operation = (['copy', 'fill', 'compare', 'crc32c'] as const)[draw.below(4)]!;
-    rings[which]!.submit(copySqeOf({ operation, source, destination, bytes: draw.below(3 * PAGE_BYTES), tag: round }));
+    rings[which]!.submit(
+      copySqeOf({ operation, source, destination, bytes: draw.below(3 * PAGE_BYTES), tag: round }),
+    );
     for (let steps = draw.below(20); steps > 0; steps--) machine.step();
     rings[draw.below(4)]!.completions();
   }
   machine.runUntilIdle();
-  const memory = Buffer.concat([...rings.flatMap(({ dus, mmio }) => [dus, mmio]), ...pools.map(({ view }) => view)]);
+  const memory = Buffer.concat([
+    ...rings.flatMap(({ dus, mmio }) => [dus, mmio]),
+    ...pools.map(({ view }) => view),
+  ]);
   return { trace: machine.trace(), nowNs: machine.nowNs, events: machine.events, memory };
 }
 
 describe('a run', () => {
   it('is the same twice under one seed: trace, time, events, memory', async () => {
-    const [first, second] = [await runOnce({ seed: 7, workload: 1 }), await runOnce({ seed: 7, workload: 1 })];
+    const [first, second] = [
+      await runOnce({ seed: 7, workload: 1 }),
+      await runOnce({ seed: 7, workload: 1 }),
+    ];
     expect(first.trace.length).toBeGreaterThan(400);
     expect(second.trace).toEqual(first.trace);
     expect([second.nowNs, second.events]).toEqual([first.nowNs, first.events]);

@@ -94,25 +94,31 @@ describe('a ring that cannot be reached (D4)', () => {
     expect(bench.irqs).toEqual([{ kind: 'queueError', queueNumber: 0, reason: 'ring not reachable' }]);
     expect(bench.interrupted).toContain(0);
     expect([bench.cqes(bad), bench.cqes(good)]).toEqual([0, 1]);
-    expect([bench.state(bad), bench.state(good)]).toEqual([queueContextState.ERROR, queueContextState.SERVED]);
+    expect([bench.state(bad), bench.state(good)]).toEqual([
+      queueContextState.ERROR,
+      queueContextState.SERVED,
+    ]);
     // The status words are on a page that is still mapped.
     const status = bench.memory.load32(bad.frames[PAGES - 1]! + PAGE_BYTES - 4);
     expect(status).toBe(1);
   });
 
-  it.each(['SQ', 'CQ'] as const)('%s read-only: no completion, and not a byte of the page changes', (part) => {
-    const bench = new EngineBench();
-    bench.table(PASID);
-    const queue = bench.attach(0);
-    const page = ring[part];
-    bench.map(-1, queue.ringAddress + page * PAGE_BYTES, 'r', queue.frames[page]!);
-    bench.submit(queue, copySqeOf({ tag: 7 }));
-    const before = bench.memory.view(queue.frames[page]!, PAGE_BYTES).slice();
-    bench.settle();
-    expect(bench.irqs).toMatchObject([{ reason: 'ring not reachable' }]);
-    expect(Buffer.compare(bench.memory.view(queue.frames[page]!, PAGE_BYTES), before)).toBe(0);
-    expect(bench.cqes(queue)).toBe(0);
-  });
+  it.each(['SQ', 'CQ'] as const)(
+    '%s read-only: no completion, and not a byte of the page changes',
+    (part) => {
+      const bench = new EngineBench();
+      bench.table(PASID);
+      const queue = bench.attach(0);
+      const page = ring[part];
+      bench.map(-1, queue.ringAddress + page * PAGE_BYTES, 'r', queue.frames[page]!);
+      bench.submit(queue, copySqeOf({ tag: 7 }));
+      const before = bench.memory.view(queue.frames[page]!, PAGE_BYTES).slice();
+      bench.settle();
+      expect(bench.irqs).toMatchObject([{ reason: 'ring not reachable' }]);
+      expect(Buffer.compare(bench.memory.view(queue.frames[page]!, PAGE_BYTES), before)).toBe(0);
+      expect(bench.cqes(queue)).toBe(0);
+    },
+  );
 });
 
 describe('stop and start', () => {

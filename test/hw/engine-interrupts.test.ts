@@ -93,31 +93,36 @@ describe('no interrupt is lost', () => {
       machine: fc.nat(6),
     });
     const depth = fc.constantFrom(2, 4, 16, 64);
-    const property = fc.asyncProperty(depth, depth, fc.array(turn, { maxLength: 60 }), async (sq, cq, turns) => {
-      const consumer = await consumerOf(sq, cq);
-      const { process } = consumer.ring;
-      const cold = await process.demand(64 * PAGE_BYTES);
-      const life = consumer.life();
-      let sent = 0;
-      const request = (tag: number): Uint8Array => {
-        // Each fifth one waits for a page: then what is finished has to be told of early.
-        if (tag % 5 !== 4) return copySqeOf({ tag });
-        return copySqeOf({ operation: 'fill', destination: cold + (tag % 64) * PAGE_BYTES, bytes: 1, tag });
-      };
-      for (const { submit, consumer: own, machine } of turns) {
-        for (let i = 0; i < submit; i++) consumer.wanted.push(request(sent++));
-        // New work wakes the application, not the queue's consumer: it submits, and then sleeps again.
-        if (submit > 0) consumer.asleep = false;
-        advance(consumer, life, own);
-        for (let i = 0; i < machine; i++) process.machine.step();
-      }
-      // Nothing more is asked for. From here on only interrupts wake the consumer.
-      for (let rounds = 0; rounds < 20_000 && consumer.tags.length < sent; rounds++) {
-        advance(consumer, life, 50);
-        if (!process.machine.step() && consumer.asleep) break;
-      }
-      expect(consumer.tags).toEqual(Array.from({ length: sent }, (_, tag) => tag));
-    });
+    const property = fc.asyncProperty(
+      depth,
+      depth,
+      fc.array(turn, { maxLength: 60 }),
+      async (sq, cq, turns) => {
+        const consumer = await consumerOf(sq, cq);
+        const { process } = consumer.ring;
+        const cold = await process.demand(64 * PAGE_BYTES);
+        const life = consumer.life();
+        let sent = 0;
+        const request = (tag: number): Uint8Array => {
+          // Each fifth one waits for a page: then what is finished has to be told of early.
+          if (tag % 5 !== 4) return copySqeOf({ tag });
+          return copySqeOf({ operation: 'fill', destination: cold + (tag % 64) * PAGE_BYTES, bytes: 1, tag });
+        };
+        for (const { submit, consumer: own, machine } of turns) {
+          for (let i = 0; i < submit; i++) consumer.wanted.push(request(sent++));
+          // New work wakes the application, not the queue's consumer: it submits, and then sleeps again.
+          if (submit > 0) consumer.asleep = false;
+          advance(consumer, life, own);
+          for (let i = 0; i < machine; i++) process.machine.step();
+        }
+        // Nothing more is asked for. From here on only interrupts wake the consumer.
+        for (let rounds = 0; rounds < 20_000 && consumer.tags.length < sent; rounds++) {
+          advance(consumer, life, 50);
+          if (!process.machine.step() && consumer.asleep) break;
+        }
+        expect(consumer.tags).toEqual(Array.from({ length: sent }, (_, tag) => tag));
+      },
+    );
     await fc.assert(property, { numRuns: 150 });
   });
 

@@ -13,7 +13,10 @@ async function opened(): Promise<{ process: MockProcess; queue: RingMock }> {
 }
 
 /** One 64-bit store, as existing user drivers make it. */
-async function store(queue: RingMock, value: { sqn?: number; command: number; index: number; priority?: number }) {
+async function store(
+  queue: RingMock,
+  value: { sqn?: number; command: number; index: number; priority?: number },
+) {
   const bytes = new Uint8Array(hardwareDoorbell.bytes);
   field.sqNumber.write(viewOf(bytes), 0, value.sqn ?? queue.number);
   field.command.write(viewOf(bytes), 0, value.command);

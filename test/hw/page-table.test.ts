@@ -3,7 +3,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MEGAPAGE_BYTES, MiB, PAGE_BYTES } from '../../src/base/units.js';
 import { FrameTable, frameOwner } from '../../src/hw/frame-table.js';
-import { ADDRESS_SPACE_BYTES, encode, entryTarget, leafBytes, PageTable, pte, type TableMemory } from '../../src/hw/page-table.js';
+import {
+  ADDRESS_SPACE_BYTES,
+  encode,
+  entryTarget,
+  leafBytes,
+  PageTable,
+  pte,
+  type TableMemory,
+} from '../../src/hw/page-table.js';
 import { PhysicalMemory } from '../../src/hw/physical-memory.js';
 
 const FLAGS = pte.R | pte.U;
@@ -14,7 +22,9 @@ function newTable(quotaFrames = Number.POSITIVE_INFINITY) {
   const free = frames.freeFrames;
   const tables: TableMemory = {
     allocateTable: () =>
-      free - frames.freeFrames < quotaFrames ? frames.allocate({ frames: 1, owner: frameOwner.FIRST_DOMAIN }) : null,
+      free - frames.freeFrames < quotaFrames
+        ? frames.allocate({ frames: 1, owner: frameOwner.FIRST_DOMAIN })
+        : null,
     freeTable: (address) => frames.release(address),
     toPhysical: (address) => address,
   };
@@ -23,7 +33,9 @@ function newTable(quotaFrames = Number.POSITIVE_INFINITY) {
 
 /** Pages at both ends of the address space, of megapages and of gigapages. */
 const page = fc.oneof(
-  fc.constantFrom(0, 1, 511, 512, 513, 2 ** 18 - 1, 2 ** 18, 2 ** 26 - 1).map((number) => number * PAGE_BYTES),
+  fc
+    .constantFrom(0, 1, 511, 512, 513, 2 ** 18 - 1, 2 ** 18, 2 ** 26 - 1)
+    .map((number) => number * PAGE_BYTES),
   fc.nat(2 ** 26 - 1).map((number) => number * PAGE_BYTES),
 );
 
@@ -79,9 +91,18 @@ describe('page tables', () => {
 
   it('misaligned, out of range, or under a larger leaf is our own bug and stops', () => {
     const { table } = newTable();
-    const map = (va: number, gpa: number, level = 0) => () => table.map({ va, gpa, flags: FLAGS, level });
+    const map =
+      (va: number, gpa: number, level = 0) =>
+      () =>
+        table.map({ va, gpa, flags: FLAGS, level });
     table.map({ va: 0, gpa: 0, flags: FLAGS, level: 1 });
-    for (const wrong of [map(1, 0), map(0x1000, 5), map(MEGAPAGE_BYTES + 0x1000, 0, 1), map(ADDRESS_SPACE_BYTES, 0), map(0x1000, 0)]) {
+    for (const wrong of [
+      map(1, 0),
+      map(0x1000, 5),
+      map(MEGAPAGE_BYTES + 0x1000, 0, 1),
+      map(ADDRESS_SPACE_BYTES, 0),
+      map(0x1000, 0),
+    ]) {
       expect(wrong).toThrow('broken invariant');
     }
     expect(table.map({ va: ADDRESS_SPACE_BYTES - PAGE_BYTES, gpa: 0, flags: FLAGS })).toBe(true);

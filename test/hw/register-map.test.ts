@@ -17,7 +17,10 @@ const offsetOf = (name: RegisterAccess): number => kinds.indexOf(name) * 8;
 
 function newFile() {
   const rung: [string, number][] = [];
-  const file = new RegisterFile(table, { live: () => 42, doorbell: (name, value) => rung.push([name, value]) });
+  const file = new RegisterFile(table, {
+    live: () => 42,
+    doorbell: (name, value) => rung.push([name, value]),
+  });
   return { file, rung };
 }
 
@@ -56,7 +59,14 @@ describe('registers', () => {
   });
 
   it('write one to clear is exact in the high half of a 64-bit register', () => {
-    const spec: RegisterSpec = { name: 'CAUSE', at: 0, width: 64, access: 'W1C', reset: 2 ** 52 + 5, doc: '' };
+    const spec: RegisterSpec = {
+      name: 'CAUSE',
+      at: 0,
+      width: 64,
+      access: 'W1C',
+      reset: 2 ** 52 + 5,
+      doc: '',
+    };
     const file = new RegisterFile([spec]);
     file.write(0, 2 ** 52 + 1);
     expect(file.read(0)).toBe(4);
@@ -65,7 +75,13 @@ describe('registers', () => {
   it('a table with a register off its alignment, or two at one offset, is refused', () => {
     const spec: RegisterSpec = { name: 'A', at: 4, width: 64, access: 'RW', reset: 0, doc: '' };
     expect(() => new RegisterFile([spec])).toThrow('aligned');
-    expect(() => new RegisterFile([{ ...spec, at: 8 }, { ...spec, at: 8, name: 'B' }])).toThrow('of its own');
+    expect(
+      () =>
+        new RegisterFile([
+          { ...spec, at: 8 },
+          { ...spec, at: 8, name: 'B' },
+        ]),
+    ).toThrow('of its own');
     expect(() => new RegisterFile([]).set('A', 1)).toThrow('register');
   });
 });

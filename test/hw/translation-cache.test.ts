@@ -37,7 +37,11 @@ describe('the translation cache', () => {
           if (got < 0) continue;
           const matches = [MEGAPAGE_BYTES, PAGE_BYTES].some((size) => {
             const entry = told.get(key(size));
-            return entry !== undefined && (entry.permissions & permissions) === permissions && got === entry.physical + (address % size);
+            return (
+              entry !== undefined &&
+              (entry.permissions & permissions) === permissions &&
+              got === entry.physical + (address % size)
+            );
           });
           expect(matches).toBe(true);
         }
@@ -54,7 +58,9 @@ describe('the translation cache', () => {
       expect(cache.find(7, at, READ)).toBe(0x40_0000);
       expect(cache.find(7, at + bytes - 1, READ)).toBe(0x40_0000 + bytes - 1);
       for (const other of [at - 1, at + bytes]) expect(cache.find(7, other, READ)).toBe(-1);
-      expect([cache.find(8, at, READ), cache.find(-1, at, READ), cache.find(7, at, WRITE)]).toEqual([-1, -1, -1]);
+      expect([cache.find(8, at, READ), cache.find(-1, at, READ), cache.find(7, at, WRITE)]).toEqual([
+        -1, -1, -1,
+      ]);
     }
   });
 

@@ -15,7 +15,8 @@ const ROUTES = ['auto', 'device', 'software'] as const;
 
 const arrayBuffer = new ArrayBuffer(64);
 const shared = new SharedArrayBuffer(64);
-for (const bytes of [new Uint8Array(arrayBuffer), new Uint8Array(shared)]) for (let i = 0; i < 64; i++) bytes[i] = i;
+for (const bytes of [new Uint8Array(arrayBuffer), new Uint8Array(shared)])
+  for (let i = 0; i < 64; i++) bytes[i] = i;
 const VIEWS = [
   Int8Array,
   Uint8Array,
@@ -61,8 +62,14 @@ test.each([[7], [null], [undefined], [{}], [['a']], [true], [5n], [Symbol('x')],
     const calls = [library.pool.compress, library.pool.decompress].map((call) => call.bind(library.pool));
     for (const call of [...calls, (given: never) => session.run(given)]) {
       const error = (await call(input as never))._unsafeUnwrapErr();
-      expect(error).toMatchObject({ kind: 'InvalidArgument', argument: 'input', code: 'ERR_INVALID_ARG_TYPE' });
-      expect(error.message).toContain('a string, Buffer, TypedArray, DataView, ArrayBuffer or SharedArrayBuffer');
+      expect(error).toMatchObject({
+        kind: 'InvalidArgument',
+        argument: 'input',
+        code: 'ERR_INVALID_ARG_TYPE',
+      });
+      expect(error.message).toContain(
+        'a string, Buffer, TypedArray, DataView, ArrayBuffer or SharedArrayBuffer',
+      );
     }
   },
 );
@@ -102,7 +109,7 @@ describe('a caller that changes its buffer right after the call changes nothing'
   });
 });
 
-test('a result is the caller\'s own memory', async () => {
+test("a result is the caller's own memory", async () => {
   const session = library.pool.session({ op: 'copy', route: 'device' })._unsafeUnwrap();
   const first = (await session.run('first result'))._unsafeUnwrap().data;
   first.fill(0x2a);

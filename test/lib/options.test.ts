@@ -40,13 +40,16 @@ const WHOLE_NUMBERS: readonly [Operation, string, number, number][] = [
 describe.each(WHOLE_NUMBERS)('%s with %s', (op, argument, least, most) => {
   const shared = { kind: 'InvalidArgument', argument, retryable: false };
 
-  test.each([least - 1, most + 1, least + 0.5, Number.NaN, Number.POSITIVE_INFINITY, -1e300])('%d', async (value) => {
-    const error = await refusal(op, { [argument]: value });
-    expect(error).toMatchObject({ ...shared, code: RANGE, value });
-    expect(error.message).toBe(
-      `"${argument}" must be a whole number from ${least} to ${most}, not ${String(value)}`,
-    );
-  });
+  test.each([least - 1, most + 1, least + 0.5, Number.NaN, Number.POSITIVE_INFINITY, -1e300])(
+    '%d',
+    async (value) => {
+      const error = await refusal(op, { [argument]: value });
+      expect(error).toMatchObject({ ...shared, code: RANGE, value });
+      expect(error.message).toBe(
+        `"${argument}" must be a whole number from ${least} to ${most}, not ${String(value)}`,
+      );
+    },
+  );
 
   test.each([['5'], [null], [5n], [true], [[]], [{}], [() => 5]])('of the wrong type: %s', async (value) => {
     expect(await refusal(op, { [argument]: value })).toMatchObject({ ...shared, code: TYPE, value });
@@ -86,11 +89,18 @@ test.each(NAMED)('%s with %o is refused', async (op, options, argument, code) =>
   expect(error.message).toMatch(new RegExp(`^"${argument}" must be .+, not .+`));
 });
 
-test.each([[null], ['gzip'], [6], [[]], [true]])('options that are no object are refused: %o', async (options) => {
-  // Also when the same operation was prepared with the defaults before.
-  (await library.pool.compress(INPUT))._unsafeUnwrap();
-  expect(await refusal('compress', options)).toMatchObject({ argument: 'options', code: TYPE, value: options });
-});
+test.each([[null], ['gzip'], [6], [[]], [true]])(
+  'options that are no object are refused: %o',
+  async (options) => {
+    // Also when the same operation was prepared with the defaults before.
+    (await library.pool.compress(INPUT))._unsafeUnwrap();
+    expect(await refusal('compress', options)).toMatchObject({
+      argument: 'options',
+      code: TYPE,
+      value: options,
+    });
+  },
+);
 
 test('an option that is undefined is not there', async () => {
   const options = { level: undefined, format: undefined, signal: undefined, anything: undefined };
@@ -100,10 +110,9 @@ test('an option that is undefined is not there', async () => {
 test('whatever is passed as input and options, a call answers; it never throws or rejects', async () => {
   const named = fc.record(
     Object.fromEntries(
-      ['level', 'strategy', 'memLevel', 'windowBits', 'format', 'route', 'signal', 'blockBytes'].map((name) => [
-        name,
-        fc.anything(),
-      ]),
+      ['level', 'strategy', 'memLevel', 'windowBits', 'format', 'route', 'signal', 'blockBytes'].map(
+        (name) => [name, fc.anything()],
+      ),
     ),
     { requiredKeys: [] },
   );
@@ -112,7 +121,8 @@ test('whatever is passed as input and options, a call answers; it never throws o
     fc.asyncProperty(anything, fc.oneof(named, anything), async (input, options) => {
       for (const op of ['compress', 'decompress'] as const) {
         const result = await library.pool[op](input as Buffer, options as object);
-        if (result.isErr()) expect(result.error).toMatchObject({ code: expect.stringMatching(/^(ERR|Z|ABORT)_/) });
+        if (result.isErr())
+          expect(result.error).toMatchObject({ code: expect.stringMatching(/^(ERR|Z|ABORT)_/) });
       }
       library.pool.explain(options as never);
       library.pool.session(options as never);

@@ -24,6 +24,7 @@ import { InlineHardware } from './inline-hardware.js';
 import { InlinePlatform } from './inline-platform.js';
 import { Pump } from './pump.js';
 
+/** What `create` takes. */
 export interface InlineMachineOptions {
   readonly drivers: readonly MachineDriver[];
   /** Instances; default one of each driver, called after it: `zip0`. */
@@ -39,6 +40,7 @@ const KERNEL_NS = 500;
 const KERNEL_JITTER_NS = 256;
 const DEFAULT_MEMORY_BYTES = 128 * MiB;
 
+/** A machine on the calling thread. Nothing happens in it but while somebody waits for it, or steps it. */
 export class InlineMachine {
   readonly seed: number;
   readonly #memory: PhysicalMemory;
@@ -121,6 +123,7 @@ export class InlineMachine {
     return this.#pump.runUntilIdle();
   }
 
+  /** What the machine counted so far. */
   counters(): Counters {
     return this.#words.counters();
   }

@@ -20,6 +20,7 @@ export interface InlinePlatformParts {
   readonly ring: (mmioAddress: number) => void;
 }
 
+/** A process of an inline machine. Waiting for one of its answers lets the machine go on. */
 export class InlinePlatform implements Platform {
   readonly pid: number;
   readonly #parts: InlinePlatformParts;

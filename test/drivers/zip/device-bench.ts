@@ -14,8 +14,8 @@ const PAGE = 4096;
 const SPOILT = 0xee;
 
 export interface DmaOptions {
-  /** Lend memory in place where the contract allows it; otherwise copies, and no writable view at all. */
-  readonly views?: boolean;
+  /** Lend memory in place where the contract allows it; otherwise copies, and no writable view; or by turns. */
+  readonly views?: boolean | 'by turns';
   /** Every access waits once, as for a page. */
   readonly waits?: boolean;
   /** Accesses that touch the page of this address fail. */
@@ -31,6 +31,7 @@ export class BenchDma implements Dma {
   readonly reads: Range[] = [];
   readonly written: Range[] = [];
   #lent: Uint8Array | null = null;
+  #turn = 0;
 
   constructor(memory: Uint8Array, options: DmaOptions = {}) {
     this.memory = memory;
@@ -42,9 +43,16 @@ export class BenchDma implements Dma {
     const at = this.#reach(address, bytes, 'read');
     this.reads.push([at, at + bytes]);
     const there = this.memory.subarray(at, at + bytes);
-    if (this.options.views) return there;
+    if (this.#lendsInPlace()) return there;
     this.#lent = there.slice();
     return this.#lent;
+  }
+
+  readableView(address: DmaAddress, bytes: number): Uint8Array | null {
+    this.spoil();
+    if (this.options.waits || !this.#lendsInPlace() || !this.#reachable(address, bytes)) return null;
+    this.reads.push([Number(address), Number(address) + bytes]);
+    return this.memory.subarray(Number(address), Number(address) + bytes);
   }
 
   *write(address: DmaAddress, source: Uint8Array): Generator<number, void, void> {
@@ -59,8 +67,15 @@ export class BenchDma implements Dma {
     }
   }
 
+  readableView(address: DmaAddress, bytes: number): Uint8Array | null {
+    const kind = !this.options.waits && this.#lendsInPlace();
+    if (!kind || !this.#reachable(address, bytes)) return null;
+    this.reads.push([Number(address), Number(address) + bytes]);
+    return this.memory.subarray(Number(address), Number(address) + bytes);
+  }
+
   writableView(address: DmaAddress, bytes: number): Uint8Array | null {
-    if (!this.options.views || !this.#reachable(address, bytes)) return null;
+    if (!this.#lendsInPlace() || !this.#reachable(address, bytes)) return null;
     this.written.push([Number(address), Number(address) + bytes]);
     return this.memory.subarray(Number(address), Number(address) + bytes);
   }
@@ -69,6 +84,11 @@ export class BenchDma implements Dma {
   spoil(): void {
     this.#lent?.fill(SPOILT);
     this.#lent = null;
+  }
+
+  #lendsInPlace(): boolean {
+    this.#turn = (this.#turn + 1) % 3;
+    return this.options.views === 'by turns' ? this.#turn === 0 : this.options.views === true;
   }
 
   *#enter(): Generator<number, void, void> {
@@ -196,6 +216,7 @@ export const MEMORIES: Readonly<Record<string, DmaOptions>> = {
   'memory in place': { views: true },
   'memory in place that must be waited for': { views: true, waits: true },
   copies: { views: false },
+  'memory in place and copies by turns': { views: 'by turns' },
   'copies that must be waited for': { views: false, waits: true },
 };
 

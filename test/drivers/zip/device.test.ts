@@ -12,7 +12,7 @@ import { type Answer, HEADS, KINDS, LENGTHS, MEMORIES, ZipBench } from './device
 
 const encode = { raw: deflateRawSync, zlib: deflateSync, gzip: gzipSync };
 const decode = { raw: inflateRawSync, zlib: inflateSync, gzip: gunzipSync };
-const checksum = { raw: crc32, zlib: adler32, gzip: crc32 };
+const checksum = { raw: () => 0, zlib: adler32, gzip: crc32 };
 type Kind = keyof typeof encode;
 
 /** The stream as the device sees it: without the bytes in front. */
