@@ -17,6 +17,7 @@ const arrayBuffer = new ArrayBuffer(64);
 const shared = new SharedArrayBuffer(64);
 for (const bytes of [new Uint8Array(arrayBuffer), new Uint8Array(shared)])
   for (let i = 0; i < 64; i++) bytes[i] = i;
+type View = new (memory: ArrayBufferLike, offset: number, length: number) => NodeJS.ArrayBufferView;
 const VIEWS = [
   Int8Array,
   Uint8Array,
@@ -30,7 +31,7 @@ const VIEWS = [
   BigInt64Array,
   BigUint64Array,
   DataView,
-];
+] as readonly View[];
 
 const INPUTS: readonly [string, Parameters<Library['pool']['compress']>[0], Uint8Array][] = [
   ['an empty string', '', Buffer.alloc(0)],

@@ -68,6 +68,7 @@ function engine() {
     const frame = translate();
     if (frame >= 0) {
       delay();
+      openWindow();
       if (variant === 'acksInside') acknowledge();
       openWindow();
       if (Atomics.load(words, OWNER[frame]) !== OURS) forbidden += forbiddenSeen();

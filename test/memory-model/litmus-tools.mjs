@@ -33,9 +33,12 @@ export function delay() {
   for (let left = random(60); left > 0; left--) Atomics.load(words, STOP);
 }
 
-/** Now and then a sleep in the middle of a critical window, so that the other side runs there on one core, too. */
+/**
+ * Now and then a sleep in the middle of a critical window, so that the other side runs there even on one busy core:
+ * more often in a wrong order, which is to be caught.
+ */
 export function openWindow() {
-  if (random(64) === 0) Atomics.wait(words, STOP, 0, 0.2);
+  if (random(variant === 'right' ? 64 : 8) === 0) Atomics.wait(words, STOP, 0, 0.5);
 }
 
 /** Waits until `condition` holds; false when the test was stopped meanwhile. */

@@ -48,13 +48,6 @@ export class BenchDma implements Dma {
     return this.#lent;
   }
 
-  readableView(address: DmaAddress, bytes: number): Uint8Array | null {
-    this.spoil();
-    if (this.options.waits || !this.#lendsInPlace() || !this.#reachable(address, bytes)) return null;
-    this.reads.push([Number(address), Number(address) + bytes]);
-    return this.memory.subarray(Number(address), Number(address) + bytes);
-  }
-
   *write(address: DmaAddress, source: Uint8Array): Generator<number, void, void> {
     yield* this.#enter();
     let done = 0;
