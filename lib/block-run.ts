@@ -71,7 +71,7 @@ export class Block extends Flight implements Waiting {
     const { mapping, offset } = this.#source;
     const held = this.dictionaryBytes + this.sourceBytes;
     this.#bytes = mapping.view.slice(offset, offset + held);
-    this.#memory.free(this.#source);
+    this.#memory.freeQuietly(this.#source);
     this.#source = null;
   }
 

@@ -69,7 +69,8 @@ export class CtxDirectory {
 
   /** Launches whatever waits anywhere: memory has come back. */
   dispatchAll(): void {
-    for (const group of this.#groups.values()) group.dispatch();
+    // Twice: a group that cannot launch gives up what it holds, and one before it may have needed that.
+    for (let pass = 0; pass < 2; pass++) for (const group of this.#groups.values()) group.dispatch();
   }
 
   queuesInUse(): QueueInUse[] {

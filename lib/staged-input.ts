@@ -33,7 +33,7 @@ export class StagedInput {
   unstage(memory: DmaMemory): void {
     if (this.#extent === null) return;
     this.#copy = Uint8Array.prototype.slice.call(this.view());
-    memory.free(this.#extent);
+    memory.freeQuietly(this.#extent);
     this.#extent = null;
   }
 

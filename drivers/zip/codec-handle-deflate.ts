@@ -52,6 +52,12 @@ export class HandleDeflate implements DeflateEngine {
     this.ended = this.#finished && !this.outputFull;
   }
 
+  writeWhole(input: Uint8Array, output: Uint8Array): number {
+    this.#native.write(flushKinds.finish, input, 0, output, 0);
+    // No room left says nothing: perhaps more is due.
+    return this.#native.outputLeft === 0 ? -1 : output.length - this.#native.outputLeft;
+  }
+
   reset(): void {
     this.#native.reset();
     this.#backlog.clear();

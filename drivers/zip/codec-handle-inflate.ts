@@ -40,6 +40,14 @@ export class HandleInflate implements InflateEngine {
     this.#conclude();
   }
 
+  writeWhole(input: Uint8Array, output: Uint8Array): number {
+    // Claiming that this is all makes zlib fail unless the end is there.
+    this.#native.write(flushKinds.finish, input, 0, output, 0);
+    if (this.#native.failed || this.#native.outputLeft === 0) return -1;
+    this.consumed = input.length - this.#native.inputLeft;
+    return output.length - this.#native.outputLeft;
+  }
+
   reset(): void {
     this.#native.reset();
     this.#backlog.clear();

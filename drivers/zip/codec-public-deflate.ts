@@ -56,6 +56,11 @@ export class PublicDeflate implements DeflateEngine {
     this.ended = this.#finished && !this.outputFull;
   }
 
+  writeWhole(input: Uint8Array, output: Uint8Array): number {
+    this.write(input, output, 'finish');
+    return this.ended ? this.produced : -1;
+  }
+
   reset(): void {
     this.#assertOpen();
     this.#backlog.clear();

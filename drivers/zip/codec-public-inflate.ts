@@ -46,6 +46,11 @@ export class PublicInflate implements InflateEngine {
     this.#conclude();
   }
 
+  writeWhole(input: Uint8Array, output: Uint8Array): number {
+    this.write(input, output);
+    return this.ended ? this.produced : -1;
+  }
+
   reset(): void {
     this.#assertOpen();
     this.#backlog.clear();

@@ -83,6 +83,11 @@ interface InflateReport {
 export interface DeflateEngine extends DeflateReport {
   /** Compresses a segment. After `ended`, input is a bug of the caller and throws. */
   write(input: Uint8Array, output: Uint8Array, flush: FlushKind): void;
+  /**
+   * A whole stream in one call, from a fresh or reset codec: bytes stored, or -1 when they may not all have fitted.
+   * Reports nothing else; the codec must be reset before its next use.
+   */
+  writeWhole(input: Uint8Array, output: Uint8Array): number;
   /** Back to an empty stream with the same options and dictionary. */
   reset(): void;
   /** Frees the native memory. Any later call but `close` throws. */
@@ -93,6 +98,11 @@ export interface DeflateEngine extends DeflateReport {
 export interface InflateEngine extends InflateReport {
   /** Decodes a segment. After `ended` or an error nothing is consumed. */
   write(input: Uint8Array, output: Uint8Array): void;
+  /**
+   * A whole stream in one call, from a fresh or reset codec: bytes stored, with `consumed` set; or -1 when it is
+   * not one, or may not have fitted. Reports nothing else; the codec must be reset before its next use.
+   */
+  writeWhole(input: Uint8Array, output: Uint8Array): number;
   /** Back to an empty stream with the same options and dictionary. */
   reset(): void;
   /** Frees the native memory. Any later call but `close` throws. */

@@ -49,6 +49,11 @@ export class Deflater implements DeflateEngine {
     this.#report();
   }
 
+  /** A whole stream in one call; see DeflateEngine. */
+  writeWhole(input: Uint8Array, output: Uint8Array): number {
+    return this.#engine.writeWhole(input, output);
+  }
+
   /** Back to an empty stream with the same options and dictionary. */
   reset(): void {
     this.#engine.reset();
@@ -92,6 +97,13 @@ export class Inflater implements InflateEngine {
   write(input: Uint8Array, output: Uint8Array): void {
     this.#engine.write(input, output);
     this.#report();
+  }
+
+  /** A whole stream in one call; see InflateEngine. */
+  writeWhole(input: Uint8Array, output: Uint8Array): number {
+    const produced = this.#engine.writeWhole(input, output);
+    this.consumed = this.#engine.consumed;
+    return produced;
   }
 
   /** Back to an empty stream with the same options and dictionary, also after an error. */

@@ -60,13 +60,10 @@ export class RequestMemory {
 
   /** The next segment of input, empty when there is none. Valid until the next yield. */
   *input(): Generator<number, Uint8Array, void> {
-    return this.inputInPlace() ?? (yield* this.#dma.read(this.#source, this.#segmentBytes));
-  }
-
-  /** The same when it can be had without waiting; else null. */
-  inputInPlace(): Uint8Array | null {
-    const bytes = this.#segmentBytes;
-    return bytes === 0 ? NO_BYTES : this.#dma.readableView(this.#source, bytes);
+    const bytes = Math.min(this.inputLeft, limits.SEGMENT_INPUT_BYTES);
+    if (bytes === 0) return NO_BYTES;
+    const source = advance(this.#request.source, this.consumed);
+    return this.#dma.readableView(source, bytes) ?? (yield* this.#dma.read(source, bytes));
   }
 
   /** Where to put output, empty when the room is used up. Valid until the next yield. */
@@ -82,28 +79,19 @@ export class RequestMemory {
     return this.#scratch.subarray(0, bytes);
   }
 
-  /** Whether the output of the last window still has to be stored, which may wait. */
-  get writesBack(): boolean {
-    return this.#writesBack;
-  }
-
   /** Stores the front of the last window and counts. When the store faults, nothing of this step counts. */
   *commit(consumed: number, produced: number): Generator<number, void, void> {
     if (this.#writesBack && produced > 0) {
       yield* this.#dma.write(this.#destination, this.#scratch!.subarray(0, produced));
     }
-    this.count(consumed, produced);
-  }
-
-  /** Counts a step whose output was written in place. */
-  count(consumed: number, produced: number): void {
     this.consumed += consumed;
     this.produced += produced;
   }
 
   /** The bytes right before the input, copied; undefined when there are none. */
   *dictionary(): Generator<number, Uint8Array | undefined, void> {
-    const { dictionaryBytes, source } = this.#request;
+    const { source, form } = this.#request;
+    const { dictionaryBytes } = form;
     if (dictionaryBytes === 0) return undefined;
     const dictionary = new Uint8Array(dictionaryBytes);
     for (let at = 0; at < dictionaryBytes; at += limits.SEGMENT_INPUT_BYTES) {
@@ -117,14 +105,6 @@ export class RequestMemory {
   release(): void {
     if (this.#scratch !== null) this.#pool.give(this.#scratch, this.#scratchUsedBytes);
     this.#scratch = null;
-  }
-
-  get #segmentBytes(): number {
-    return Math.min(this.inputLeft, limits.SEGMENT_INPUT_BYTES);
-  }
-
-  get #source(): DmaAddress {
-    return advance(this.#request.source, this.consumed);
   }
 
   get #destination(): DmaAddress {

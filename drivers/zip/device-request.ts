@@ -15,8 +15,8 @@ import {
   zipSqe,
 } from './layout.js';
 
-/** One request, checked. Lengths in bytes. */
-export interface ZipRequest {
+/** What the constant words of an SQE say, checked: the same for all requests of a session. */
+export interface RequestForm {
   readonly compresses: boolean;
   readonly kind: RequestKind;
   /** What the end of the input means when compressing. */
@@ -25,11 +25,16 @@ export interface ZipRequest {
   readonly stateful: boolean;
   /** The first of its stream; true for a stateless request. */
   readonly begins: boolean;
+  readonly dictionaryBytes: number;
+}
+
+/** One request, checked. Lengths in bytes. */
+export interface ZipRequest {
+  readonly form: RequestForm;
   readonly source: DmaAddress;
   readonly inputBytes: number;
   readonly destination: DmaAddress;
   readonly roomBytes: number;
-  readonly dictionaryBytes: number;
   readonly streamBuffer: DmaAddress;
 }
 
@@ -37,29 +42,62 @@ const sqe = zipSqe.fields;
 const LEVEL_MAX = 9;
 const MEM_LEVEL_MAX = 9;
 const STRATEGY_MAX = 4;
+/** Words 7 to 10 hold everything that makes a form. */
+const FORM_WORDS = [28, 32, 36, 40] as const;
 
-/** The request that an SQE describes; null when it is malformed. */
-export function parseRequest({ sqe: view, qcType }: SqeRequest): ZipRequest | null {
+/** Understands SQEs. The form of the last one is kept: the next most likely has the same, word for word. */
+export class RequestParser {
+  #form: RequestForm | null = null;
+  #qcType = -1;
+  readonly #words = new Uint32Array(FORM_WORDS.length);
+
+  /** The request that an SQE describes; null when it is malformed. */
+  parse({ sqe: view, qcType }: SqeRequest): ZipRequest | null {
+    const form = this.#isSameForm(view, qcType) ? this.#form : this.#newForm(view, qcType);
+    if (form === null) return null;
+    const request: ZipRequest = {
+      form,
+      source: readAddress(sqe.source, view, 0),
+      inputBytes: sqe.inputBytes.read(view, 0),
+      destination: readAddress(sqe.destination, view, 0),
+      roomBytes: sqe.roomBytes.read(view, 0),
+      streamBuffer: readAddress(sqe.streamBuffer, view, 0),
+    };
+    return lengthsAreValid(request) ? request : null;
+  }
+
+  #isSameForm(view: DataView, qcType: number): boolean {
+    if (qcType !== this.#qcType) return false;
+    for (let i = 0; i < FORM_WORDS.length; i++) {
+      if (view.getUint32(FORM_WORDS[i]!, true) !== this.#words[i]) return false;
+    }
+    return true;
+  }
+
+  #newForm(view: DataView, qcType: number): RequestForm | null {
+    this.#qcType = qcType;
+    for (let i = 0; i < FORM_WORDS.length; i++) this.#words[i] = view.getUint32(FORM_WORDS[i]!, true);
+    this.#form = formOf(view, qcType);
+    return this.#form;
+  }
+}
+
+/** The form of an SQE; null when it is malformed. */
+function formOf(view: DataView, qcType: number): RequestForm | null {
   const compresses = qcType === directions.compress;
   const stateful = sqe.stateful.read(view, 0) === 1;
   const kind = kindOf(sqe.requestType.read(view, 0));
   const flush = flushOf(view, stateful);
   if (kind === null || flush === null || !formIsValid(view) || !codingIsValid(view, compresses)) return null;
-  const request: ZipRequest = {
+  return {
     compresses,
     kind,
     flush,
     coding: codingOf(view),
     stateful,
     begins: !stateful || sqe.streamNew.read(view, 0) === 1,
-    source: readAddress(sqe.source, view, 0),
-    inputBytes: sqe.inputBytes.read(view, 0),
-    destination: readAddress(sqe.destination, view, 0),
-    roomBytes: sqe.roomBytes.read(view, 0),
     dictionaryBytes: sqe.dictionaryBytes.read(view, 0),
-    streamBuffer: readAddress(sqe.streamBuffer, view, 0),
   };
-  return lengthsAreValid(request) ? request : null;
 }
 
 function kindOf(requestType: number): RequestKind | null {
@@ -107,7 +145,8 @@ function codingOf(view: DataView): DeflateOptions {
 }
 
 function lengthsAreValid(request: ZipRequest): boolean {
-  const { inputBytes, roomBytes, dictionaryBytes, source, begins } = request;
+  const { inputBytes, roomBytes, source, form } = request;
+  const { dictionaryBytes, begins } = form;
   if (inputBytes > ZIP_BYTES_MAX || roomBytes > ZIP_BYTES_MAX) return false;
   if (dictionaryBytes > ZIP_DICTIONARY_BYTES_MAX || source < dictionaryBytes) return false;
   return begins || dictionaryBytes === 0;

@@ -1,7 +1,8 @@
 /**
  * The compression accelerator: what the hardware does with an SQE. The specification is SPEC.md beside this file.
  *
- * A request is parsed (device-request.ts), gets a stream (device-compress.ts, device-decompress.ts), which is fresh
+ * A request is parsed (device-request.ts). The usual one is served at once (device-at-once.ts); any other gets a
+ * stream (device-compress.ts, device-decompress.ts), which is fresh
  * or one that the device has kept (device-stream-table.ts), and is worked through segment by segment on its memory
  * (device-memory.ts). However it ends, its codec goes back to the pool or stays with its stream.
  */
@@ -13,10 +14,11 @@ import {
   limits,
   type SqeRequest,
 } from '../../src/driver-api.js';
+import { AtOnce } from './device-at-once.js';
 import { CompressStream } from './device-compress.js';
 import { DecompressStream } from './device-decompress.js';
 import { RequestMemory, ScratchPool } from './device-memory.js';
-import { parseRequest, type ZipRequest } from './device-request.js';
+import { RequestParser, type ZipRequest } from './device-request.js';
 import type { ZipStream } from './device-stream.js';
 import { type StreamName, StreamTable } from './device-stream-table.js';
 import { HandlePool } from './handle-pool.js';
@@ -40,23 +42,18 @@ class ZipDevice implements DeviceModel {
   readonly #streams = new StreamTable();
   readonly #scratch = new ScratchPool();
   readonly #pool = new HandlePool({ deflaters: limits.ZIP_IDLE_CODECS, inflaters: limits.ZIP_IDLE_CODECS });
+  readonly #atOnce = new AtOnce(this.#pool);
+  readonly #parser = new RequestParser();
   #requests = 0;
   #streamsLost = 0;
 
   *execute(request: SqeRequest, dma: Dma): Generator<number, void, void> {
     this.#requests = (this.#requests + 1) >>> 0;
     clearResults(request.sqe);
-    const parsed = parseRequest(request);
+    const parsed = this.#parser.parse(request);
     if (parsed === null) return sqe.status.write(request.sqe, 0, zipStatus.MALFORMED);
-    const memory = new RequestMemory(parsed, dma, this.#scratch);
-    const { sqe: view, qcType, owner } = request;
-    const work: Work = { sqe: view, qcType, owner, parsed, memory };
-    try {
-      if (parsed.stateful) yield* this.#stateful(work);
-      else if (parsed.dictionaryBytes > 0 || !this.#atOnce(work)) yield* this.#stateless(work);
-    } finally {
-      memory.release();
-    }
+    if (this.#atOnce.serve(request.sqe, parsed, dma)) return;
+    yield* this.#bySegments(request, parsed, dma);
   }
 
   costNs({ sqe: view, qcType }: SqeRequest): number {
@@ -82,32 +79,22 @@ class ZipDevice implements DeviceModel {
 
   reset(): void {
     for (const stream of this.#streams.drain()) stream.release(this.#pool);
+    this.#atOnce.release();
     this.#pool.close();
     this.#requests = 0;
     this.#streamsLost = 0;
   }
 
-  /**
-   * The usual request, without a single wait: all input in one segment, all memory in place. False when it is not
-   * of that kind, with nothing done. What is below would do the same, at several times the cost of the call itself.
-   */
-  #atOnce(work: Work): boolean {
-    const { parsed, memory } = work;
-    if (parsed.inputBytes > limits.SEGMENT_INPUT_BYTES) return false;
-    const input = memory.inputInPlace();
-    if (input === null) return false;
-    const window = memory.window();
-    if (memory.writesBack || window.length < parsed.roomBytes) return false;
-    const stream = this.#begin(parsed, undefined);
+  *#bySegments(request: SqeRequest, parsed: ZipRequest, dma: Dma): Generator<number, void, void> {
+    const memory = new RequestMemory(parsed, dma, this.#scratch);
+    const { sqe: view, qcType, owner } = request;
+    const work: Work = { sqe: view, qcType, owner, parsed, memory };
     try {
-      stream.step(input, window, parsed.flush);
-      memory.count(stream.consumed, stream.produced);
-      writeProgress(work);
-      writeResults(work, stream);
+      if (parsed.form.stateful) yield* this.#stateful(work);
+      else yield* this.#stateless(work);
     } finally {
-      stream.release(this.#pool);
+      memory.release();
     }
-    return true;
   }
 
   *#stateless(work: Work): Generator<number, void, void> {
@@ -122,10 +109,11 @@ class ZipDevice implements DeviceModel {
 
   *#stateful(work: Work): Generator<number, void, void> {
     const { parsed, sqe: view, owner } = work;
-    const name: StreamName = { owner, compresses: parsed.compresses, streamBuffer: parsed.streamBuffer };
+    const { compresses, begins } = parsed.form;
+    const name: StreamName = { owner, compresses, streamBuffer: parsed.streamBuffer };
     const known = this.#streams.take(name);
-    if (parsed.begins) known?.release(this.#pool);
-    const stream = parsed.begins ? yield* this.#open(work) : known;
+    if (begins) known?.release(this.#pool);
+    const stream = begins ? yield* this.#open(work) : known;
     if (stream === undefined) return sqe.status.write(view, 0, zipStatus.NO_STREAM);
     const status = refusal(parsed, stream);
     if (status !== null) {
@@ -156,10 +144,8 @@ class ZipDevice implements DeviceModel {
   }
 
   *#open({ parsed, memory }: Work): Generator<number, ZipStream, void> {
-    return this.#begin(parsed, yield* memory.dictionary());
-  }
-
-  #begin({ compresses, kind, coding }: ZipRequest, dictionary: Uint8Array | undefined): ZipStream {
+    const { compresses, kind, coding } = parsed.form;
+    const dictionary = yield* memory.dictionary();
     if (compresses) return new CompressStream(kind, this.#pool.takeDeflater({ ...coding, dictionary }));
     return new DecompressStream(kind, this.#pool.takeInflater({ windowBits: coding.windowBits, dictionary }));
   }
@@ -172,8 +158,8 @@ interface Work extends SqeRequest {
 }
 
 /** The status of a request that a stream it names cannot take; null when it can. */
-function refusal({ kind, inputBytes }: ZipRequest, stream: ZipStream): number | null {
-  if (stream.kind !== kind) return zipStatus.NO_STREAM;
+function refusal({ form, inputBytes }: ZipRequest, stream: ZipStream): number | null {
+  if (stream.kind !== form.kind) return zipStatus.NO_STREAM;
   return inputBytes > 0 && !stream.takesInput ? zipStatus.MALFORMED : null;
 }
 
@@ -183,7 +169,7 @@ function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, 
   for (;;) {
     const input = yield* memory.input();
     const isLast = input.length === memory.inputLeft;
-    stream.step(input, memory.window(), isLast ? parsed.flush : 'none');
+    stream.step(input, memory.window(), isLast ? parsed.form.flush : 'none');
     yield* memory.commit(stream.consumed, stream.produced);
     writeProgress(work);
     if (!canStep(memory, stream)) return;
@@ -214,9 +200,9 @@ function writeResults({ sqe: view, parsed }: Work, stream: ZipStream): void {
     sqe.status.write(view, 0, fault.status);
     sqe.dataError.write(view, 0, fault.dataError);
   } else if (need === 'room') {
-    if (parsed.stateful) sqe.context.write(view, 0, CONTEXT_OUTPUT_LEFT);
+    if (parsed.form.stateful) sqe.context.write(view, 0, CONTEXT_OUTPUT_LEFT);
     else sqe.status.write(view, 0, zipStatus.NO_ROOM);
-  } else if (need === 'nothing' && !parsed.compresses) {
+  } else if (need === 'nothing' && !parsed.form.compresses) {
     sqe.status.write(view, 0, zipStatus.STREAM_END);
     sqe.lastBlock.write(view, 0, 1);
   }

@@ -76,7 +76,8 @@ function reader() {
   };
   while (goOn(rounds)) {
     delay();
-    if (append(1 + rounds)) mine += 1;
+    // A reader that waits for the lock would not be reading while the other side stores.
+    if (variant !== 'tailFirst' && append(1 + rounds)) mine += 1;
     drain();
     rounds += 1;
   }

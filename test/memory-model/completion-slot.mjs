@@ -48,9 +48,10 @@ function consumer() {
 function engine() {
   let tail = 0;
   let forbidden = 0;
-  const hasRoom = () => ((tail - Atomics.load(words, HEAD)) | 0) < DEPTH;
+  const hasRoomFor = (head) => ((tail - head) | 0) < DEPTH;
+  const hasRoom = () => hasRoomFor(Atomics.load(words, HEAD));
   while (!stopped()) {
-    if (!hasRoom() && !sleep(hasRoom)) forbidden += forbiddenSeen();
+    if (!hasRoom() && !sleep(hasRoom, hasRoomFor)) forbidden += forbiddenSeen();
     if (!hasRoom()) continue;
     tail = (tail + 1) | 0;
     Atomics.store(words, TAIL, tail);
@@ -59,7 +60,7 @@ function engine() {
 }
 
 /** False when a wake-up was lost. */
-function sleep(hasRoom) {
+function sleep(hasRoom, hasRoomFor) {
   const seen = Atomics.load(words, FUTEX);
   let found = false;
   if (variant === 'looksFirst') {
@@ -69,10 +70,11 @@ function sleep(hasRoom) {
   Atomics.store(words, ASLEEP, NO_COMPLETION_SLOT);
   if (variant !== 'looksFirst') found = hasRoom();
   const ended = found ? 'found' : Atomics.wait(words, FUTEX, seen, WAIT_MS);
+  // Judged while the word still says that we sleep: the consumer looked, there was room, and it did not wake us.
+  const lost =
+    ended === 'timed-out' && hasRoomFor(Atomics.load(words, LOOKED)) && Atomics.load(words, FUTEX) === seen;
   Atomics.store(words, ASLEEP, 0);
-  if (ended !== 'timed-out' || stopped()) return true;
-  const looked = Atomics.load(words, LOOKED) === Atomics.load(words, HEAD);
-  return !(hasRoom() && looked && Atomics.load(words, FUTEX) === seen);
+  return stopped() || !lost;
 }
 
 execute([consumer, engine]);

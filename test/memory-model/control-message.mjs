@@ -22,6 +22,8 @@ import {
 
 const SENT = FIRST_FREE;
 const FUTEX = FIRST_FREE + LINE;
+/** The last call whose wake is over. */
+const RUNG = FIRST_FREE + 3 * LINE;
 const TAKEN = FIRST_FREE + 2 * LINE;
 const WAIT_MS = 20;
 
@@ -37,6 +39,7 @@ function sender() {
     workerData.port.postMessage(sent);
     if (variant !== 'countsFirst') Atomics.store(words, SENT, sent);
     wake();
+    Atomics.store(words, RUNG, sent);
     if (!until(() => Atomics.load(words, TAKEN) === sent)) break;
     rounds += 1;
   }
@@ -77,6 +80,7 @@ function receiver() {
 
 /** An engine spins before it sleeps, and so may see the count before the futex. True when something came. */
 function spin(taken) {
+  if (variant !== 'right') return until(() => Atomics.load(words, SENT) !== taken);
   for (let looks = random(4000); looks > 0; looks--) if (Atomics.load(words, SENT) !== taken) return true;
   return false;
 }

@@ -51,7 +51,7 @@ function engine() {
   let forbidden = 0;
   const isWork = () => Atomics.load(words, TAIL) !== taken;
   while (!stopped()) {
-    if (!isWork()) forbidden += sleep(isWork) ? 0 : forbiddenSeen();
+    if (!isWork()) forbidden += sleep(isWork, taken) ? 0 : forbiddenSeen();
     if (!isWork()) continue;
     delay();
     taken = Atomics.load(words, TAIL);
@@ -61,7 +61,7 @@ function engine() {
 }
 
 /** False when a wake-up was lost. */
-function sleep(isWork) {
+function sleep(isWork, taken) {
   let seen = Atomics.load(words, FUTEX);
   let found = false;
   if (variant === 'looksFirst') {
@@ -75,11 +75,11 @@ function sleep(isWork) {
     seen = Atomics.load(words, FUTEX);
   }
   const ended = found ? 'found' : Atomics.wait(words, FUTEX, seen, WAIT_MS);
+  // Judged while the word still says that we sleep: a doorbell is finished, and did not change the futex.
+  const lost =
+    ended === 'timed-out' && Atomics.load(words, RUNG) !== taken && Atomics.load(words, FUTEX) === seen;
   Atomics.store(words, ASLEEP, 0);
-  if (ended !== 'timed-out' || stopped()) return true;
-  // The doorbell was finished before this, and nobody changed the futex: it was meant to wake us and did not.
-  const rung = Atomics.load(words, RUNG) === Atomics.load(words, TAIL);
-  return !(isWork() && rung && Atomics.load(words, FUTEX) === seen);
+  return stopped() || !lost;
 }
 
 execute([submitter, engine]);

@@ -69,6 +69,7 @@ function engine() {
       Atomics.store(words, PUBLISHED, published);
       if (Atomics.exchange(words, PENDING, 1) === 0) workerData.port.postMessage(0);
       Atomics.store(words, TOLD, published);
+      if (variant !== 'right') openWindow();
     }
     if (!meet()) break;
   }

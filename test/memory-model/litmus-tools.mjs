@@ -10,7 +10,9 @@ export const LINE = 16;
 
 /** Looks before a waiting thread gives its core away: the other side may be waiting for it. */
 const LOOKS_BEFORE_SLEEP = 5000;
-const SLEEP_MS = 1;
+const SLEEP_MS = 0.1;
+/** Longer than a core is usually lent to somebody else, or shorter. */
+const WINDOW_MS = [0.05, 0.5, 5];
 
 export const words = new Int32Array(workerData.words);
 /** 0 or 1: which side this thread is. */
@@ -35,10 +37,11 @@ export function delay() {
 
 /**
  * Now and then a sleep in the middle of a critical window, so that the other side runs there even on one busy core:
- * more often in a wrong order, which is to be caught.
+ * half of the time in a wrong order, which is to be caught.
  */
 export function openWindow() {
-  if (random(variant === 'right' ? 64 : 8) === 0) Atomics.wait(words, STOP, 0, 0.5);
+  if (random(variant === 'right' ? 64 : 2) === 0)
+    Atomics.wait(words, STOP, 0, WINDOW_MS[random(WINDOW_MS.length)]);
 }
 
 /** Waits until `condition` holds; false when the test was stopped meanwhile. */
@@ -81,6 +84,8 @@ export function goOn(rounds) {
 
 /** Executes one side of a protocol and tells the test what it saw. */
 export function execute(sides) {
+  // Neither side begins, nor does the time, before the other thread is there.
+  meet();
   workerData.endMs = performance.now() + workerData.milliseconds;
   parentPort.postMessage(sides[side]());
 }

@@ -32,6 +32,7 @@ function kernel() {
     Atomics.store(words, ENTRY, VALID | ((rounds & 0xffff) << 10));
     if (!meet()) break;
     delay();
+    if (variant !== 'right') openWindow();
     const taken = take();
     if (!meet()) break;
     const isAlive = Atomics.load(words, ENTRY) !== 0;
