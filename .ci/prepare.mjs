@@ -37,7 +37,15 @@ if (modifiedMs(installed) < modifiedMs(at('package-lock.json'))) {
   step('installing from the lock file', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
-const sources = ['src', 'lib', 'drivers', join('test', 'bench'), join('test', 'vectors'), 'tsconfig.json', 'package.json'];
+const sources = [
+  'src',
+  'lib',
+  'drivers',
+  join('test', 'bench'),
+  join('test', 'vectors'),
+  'tsconfig.json',
+  'package.json',
+];
 const newestSource = Math.max(...sources.map((name) => newestMs(at(name))));
 const builtAt = modifiedMs(at('dist', '.tsbuildinfo'));
 if (builtAt < newestSource) {

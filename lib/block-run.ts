@@ -5,17 +5,16 @@
  */
 import { deviceLost, type WdError } from '../src/base/errors.js';
 import type { Extent } from './arena.js';
-import type { Ctx } from './ctx.js';
 import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { deviceError, WdFailure } from './failures.js';
-import { Flight } from './flight.js';
+import { type Carrier, Flight } from './flight.js';
 import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat } from './user-driver.js';
 
 /** What a finished block leaves. */
 export interface FinishedBlock extends BlockPart {
   readonly data: Buffer;
-  readonly ctx: Ctx;
+  readonly carrier: Carrier;
 }
 
 /** A dictionary and the block right after it. `borrowed`: the caller may change the bytes after the call. */
@@ -26,7 +25,7 @@ export interface BlockInput {
 }
 
 /** One block on its way. */
-export class Block extends Flight implements Waiting {
+class Block extends Flight implements Waiting {
   readonly format: SqeFormat;
   readonly finished: Promise<FinishedBlock>;
   readonly #memory: DmaMemory;
@@ -75,16 +74,16 @@ export class Block extends Flight implements Waiting {
     this.#source = null;
   }
 
-  complete(outcome: Outcome, ctx: Ctx): void {
-    if (outcome.verdict !== 'ok') return this.#fail(deviceError(ctx.device, outcome.status));
+  complete(outcome: Outcome, carrier: Carrier): void {
+    if (outcome.verdict !== 'ok') return this.#fail(deviceError(carrier.device, outcome.status));
     const { mapping, offset } = this.#output!;
     const data = Buffer.from(mapping.view.subarray(offset, offset + outcome.produced));
     this.#release();
-    this.#resolve({ data, ctx, inputBytes: this.sourceBytes, checksum: outcome.checksum });
+    this.#resolve({ data, carrier, inputBytes: this.sourceBytes, checksum: outcome.checksum });
   }
 
-  lost(reason: string, ctx: Ctx): void {
-    this.#fail(deviceLost(ctx.device, reason));
+  lost(reason: string, carrier: Carrier): void {
+    this.#fail(deviceLost(carrier.device, reason));
   }
 
   abandoned(reason: string): void {

@@ -40,7 +40,7 @@ export interface OpenedQueue {
 }
 
 /** One system call; a negative answer becomes a typed error. */
-export async function call(
+async function call(
   platform: Platform,
   request: SyscallRequest,
 ): Promise<Result<SyscallReply, SyscallFailed>> {

@@ -6,11 +6,10 @@ import { err, ok, type Result } from 'neverthrow';
 import { deviceLost, type WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Extent } from './arena.js';
-import type { Ctx } from './ctx.js';
 import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, outputTooLarge } from './failures.js';
-import { Flight } from './flight.js';
+import { type Carrier, Flight } from './flight.js';
 import type { Prepared } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
 import type { DecodePlan, Outcome, SqeFormat } from './user-driver.js';
@@ -103,18 +102,18 @@ export class OneShot extends Flight implements Waiting {
     this.input.unstage(this.#owner.memory);
   }
 
-  complete(outcome: Outcome, ctx: Ctx): void {
+  complete(outcome: Outcome, carrier: Carrier): void {
     const { verdict } = outcome;
     if (verdict === 'noRoom' && this.#enlarge()) return this.group.add(this);
-    const end = verdict === 'noRoom' ? this.#noMoreRoom() : this.#judge(outcome, ctx);
+    const end = verdict === 'noRoom' ? this.#noMoreRoom() : this.#judge(outcome, carrier);
     this.#releaseOutput();
     if (end === 'tooLarge') this.#owner.tooLarge(this);
     else this.#owner.ended(this, end);
   }
 
-  lost(reason: string, ctx: Ctx): void {
+  lost(reason: string, carrier: Carrier): void {
     this.#releaseOutput();
-    this.#owner.ended(this, err(deviceLost(ctx.device, reason)));
+    this.#owner.ended(this, err(deviceLost(carrier.device, reason)));
   }
 
   abandoned(reason: string): void {
@@ -122,17 +121,17 @@ export class OneShot extends Flight implements Waiting {
     this.#owner.ended(this, err(deviceLost('every device', reason)));
   }
 
-  #judge(outcome: Outcome, ctx: Ctx): Result<WdOutput, WdError> | 'tooLarge' {
+  #judge(outcome: Outcome, carrier: Carrier): Result<WdOutput, WdError> | 'tooLarge' {
     const { verdict, produced, dataError } = outcome;
     if (verdict === 'failed') {
-      return err(dataError === null ? deviceError(ctx.device, outcome.status) : badData(dataError));
+      return err(dataError === null ? deviceError(carrier.device, outcome.status) : badData(dataError));
     }
     const { operation, options } = this.call.prepared;
     if (operation.header.length + produced > options.maxOutputBytes)
       return err(outputTooLarge(options.maxOutputBytes));
     const problem = this.#next === null ? null : this.#checkEnd(outcome, this.#next);
     if (problem !== null) return problem;
-    const via = ctx.via(this.call.reason, this.attempts);
+    const via = carrier.via(this.call.reason, this.attempts);
     return ok({ data: this.#takeOutput(produced), checksum: outcome.checksum, via });
   }
 

@@ -22,6 +22,7 @@ export interface RequestOptions {
   readonly blockBytes?: number;
 }
 
+/** What `compress` takes. */
 export interface CompressOptions extends RequestOptions {
   /** Container: `gzip` (default), `deflate` (zlib header, RFC 1950) or `deflate-raw`. */
   readonly format?: 'gzip' | 'deflate' | 'deflate-raw';
@@ -35,6 +36,7 @@ export interface CompressOptions extends RequestOptions {
   readonly windowBits?: number;
 }
 
+/** What `decompress` takes. */
 export interface DecompressOptions extends RequestOptions {
   /** Container; default `auto`: gzip or zlib header by its first bytes. Raw deflate must be named. */
   readonly format?: 'auto' | 'gzip' | 'deflate' | 'deflate-raw';
@@ -49,7 +51,7 @@ export interface OpenOptions {
 }
 
 /** Largest output that Node can hold in one Buffer on every supported version. */
-export const OUTPUT_BYTES_MAX = 2 ** 32;
+const OUTPUT_BYTES_MAX = 2 ** 32;
 
 /** The library's own options of a request, checked. */
 export interface CheckedOptions {

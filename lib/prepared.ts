@@ -5,18 +5,13 @@
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
 import type { DeviceInfo } from './devices.js';
-import { type CheckedOptions, checkOptions } from './options.js';
-import { oneShotRoute, type RouteDecision } from './route.js';
+import { checkOptions } from './options.js';
+import { oneShotRoute, type Routable } from './route.js';
 import type { Operation, UserDriver } from './user-driver.js';
 
-export interface Prepared {
-  readonly driver: UserDriver;
-  readonly operation: Operation;
-  readonly options: CheckedOptions;
-  /** Devices that can do it. */
+/** An operation with its options, and the devices that can do it. */
+export interface Prepared extends Routable {
   readonly devices: readonly DeviceInfo[];
-  /** The decision for every input that is one request on a device. */
-  readonly oneShot: RouteDecision;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -60,7 +55,7 @@ export class PreparedOperations {
     const devices = this.#devicesFor(driver, operation.value);
     const { route } = checked.value;
     const oneShot = oneShotRoute(route, devices);
-    const prepared = { driver, operation: operation.value, options: checked.value, devices, oneShot };
+    const prepared = { operation: operation.value, options: checked.value, devices, oneShot };
     this.#remember(op, fields as Fields, prepared);
     return ok(prepared);
   }

@@ -11,6 +11,7 @@ import type { Ctx } from './ctx.js';
 import type { CtxDirectory } from './ctx-directory.js';
 import type { DmaMemory } from './dma-memory.js';
 import { aborted, badData, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
+import type { Carrier } from './flight.js';
 import {
   type Call,
   OneShot,
@@ -33,7 +34,7 @@ interface Run {
 
 /** Which ctx served a call first, and in how many requests. */
 interface Served {
-  ctx: Ctx | null;
+  carrier: Carrier | null;
   attempts: number;
 }
 
@@ -63,9 +64,9 @@ export class Requests implements OneShotOwner {
   blocks(call: Call, input: Uint8Array): void {
     const busy = this.#admission.enter(input.length);
     if (busy !== null) return call.settle(err(busy));
-    const served: Served = { ctx: null, attempts: 0 };
-    const run = this.blockRun(call.prepared, (ctx) => {
-      served.ctx ??= ctx;
+    const served: Served = { carrier: null, attempts: 0 };
+    const run = this.blockRun(call.prepared, (carrier) => {
+      served.carrier ??= carrier;
       served.attempts += 1;
     });
     const output = encodeBuffer(input, run).then((data) => this.#withinLimit(call, data));
@@ -73,11 +74,18 @@ export class Requests implements OneShotOwner {
   }
 
   /** What a run of blocks needs, for a buffer here or a stream elsewhere. */
-  blockRun({ operation, options, devices }: Prepared, onBlock: (ctx: Ctx) => void): BlockRun {
+  blockRun({ operation, options, devices }: Prepared, onBlock: (carrier: Carrier) => void): BlockRun {
     const plan = operation.blocks!;
     const group = this.#directory.group(devices, plan.format.qcType);
     const { blockBytes } = options;
-    return { operation, plan, blockBytes, memory: this.memory, group, onBlock: ({ ctx }) => onBlock(ctx) };
+    return {
+      operation,
+      plan,
+      blockBytes,
+      memory: this.memory,
+      group,
+      onBlock: ({ carrier }) => onBlock(carrier),
+    };
   }
 
   /** Software, off the main thread where Node can. */
@@ -105,7 +113,7 @@ export class Requests implements OneShotOwner {
   stream(call: Call, input: Uint8Array, attempts = 0): void {
     const busy = this.#admission.enter(input.length);
     if (busy !== null) return call.settle(err(busy));
-    const served: Served = { ctx: null, attempts };
+    const served: Served = { carrier: null, attempts };
     const output = this.#decodeWhole(call, Buffer.from(input), served).then((data) =>
       this.#withinLimit(call, data),
     );
@@ -140,7 +148,7 @@ export class Requests implements OneShotOwner {
   async #decodeWhole(call: Call, input: Buffer, served: Served): Promise<Buffer> {
     const { operation, options } = call.prepared;
     const ctx = await this.pinned(call.prepared);
-    served.ctx = ctx;
+    served.carrier = ctx;
     const onRequest = (): void => {
       served.attempts += 1;
       if (call.signal?.aborted) throw new WdFailure(aborted(call.signal.reason));
@@ -216,6 +224,6 @@ function softwareVia(reason: string): Via {
   return { path: 'software', attempts: 1, reason };
 }
 
-function viaOf({ reason }: Call, { ctx, attempts }: Served): Via {
-  return ctx === null ? { path: 'device', attempts, reason } : ctx.via(reason, attempts);
+function viaOf({ reason }: Call, { carrier, attempts }: Served): Via {
+  return carrier === null ? { path: 'device', attempts, reason } : carrier.via(reason, attempts);
 }

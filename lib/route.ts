@@ -4,8 +4,8 @@
  */
 import { limits } from '../src/base/limits.js';
 import type { DeviceInfo } from './devices.js';
-import type { Route } from './options.js';
-import type { Prepared } from './prepared.js';
+import type { CheckedOptions, Route } from './options.js';
+import type { Operation } from './user-driver.js';
 import type { Path } from './via.js';
 
 export interface RouteDecision {
@@ -24,8 +24,16 @@ export function oneShotRoute(route: Route, devices: readonly DeviceInfo[]): Rout
   return { path: 'device', way: 'oneShot', reason, requests: 1 };
 }
 
+/** What is known of a call before its input. */
+export interface Routable {
+  readonly operation: Operation;
+  readonly options: CheckedOptions;
+  /** The decision for every input that is one request on a device. */
+  readonly oneShot: RouteDecision;
+}
+
 /** The way of an input of `bytes` bytes. */
-export function decideRoute({ operation, options, oneShot }: Prepared, bytes: number): RouteDecision {
+export function decideRoute({ operation, options, oneShot }: Routable, bytes: number): RouteDecision {
   const { route } = options;
   if (route === 'software') return software('software', 'software was asked for');
   if (route === 'auto' && bytes < limits.DEVICE_THRESHOLD_BYTES) {

@@ -34,7 +34,7 @@ describe('layers', () => {
     ['drivers/zip/device-x.ts', "import { a } from '../../lib/driver-api.js';"],
     ['drivers/zip/device-x.ts', "import { a } from './user-driver.js';"],
     ['drivers/zip/user-x.ts', "import { a } from '../../src/driver-api.js';"],
-    ['drivers/zip/codec.ts', "import { a } from './layout.js';"],
+    ['drivers/zip/codec.ts', "import { a } from './device.js';"],
     ['drivers/zip/layout.ts', "import { a } from '../copy/layout.js';"],
     ['src/new/x.ts', "import { a } from '../base/assert.js';"],
   ])('the rule finds an upward import: %s has %s', (path, text) => {

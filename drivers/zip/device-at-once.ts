@@ -30,7 +30,8 @@ export class AtOnce {
   /** Executes the request and writes its results; false when it must go the general way. */
   serve(view: DataView, request: ZipRequest, dma: Dma): boolean {
     const { form, inputBytes, roomBytes } = request;
-    if (form.stateful || form.dictionaryBytes > 0 || (form.compresses && form.flush !== 'finish')) return false;
+    if (form.stateful || form.dictionaryBytes > 0 || (form.compresses && form.flush !== 'finish'))
+      return false;
     if (inputBytes > limits.SEGMENT_INPUT_BYTES || roomBytes > limits.SEGMENT_OUTPUT_BYTES) return false;
     const input = dma.readableView(request.source, inputBytes);
     const room = dma.writableView(request.destination, roomBytes);
@@ -78,7 +79,8 @@ export class AtOnce {
     inflater.reset();
     if (produced < 0) return false;
     const sums = trailerKinds[this.#form!.kind];
-    const checksum = this.#form!.kind === 'raw' ? sums.empty : sums.add(sums.empty, room.subarray(0, produced));
+    const checksum =
+      this.#form!.kind === 'raw' ? sums.empty : sums.add(sums.empty, room.subarray(0, produced));
     const trailer = sums.trailer(checksum, produced);
     for (let i = 0; i < trailer.length; i++) if (input[consumed + i] !== trailer[i]) return false;
     sqe.consumed.write(view, 0, consumed + trailer.length);

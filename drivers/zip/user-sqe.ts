@@ -44,7 +44,7 @@ const BLOCK: Template = { finish: 0, stateful: 0, flush: flushKinds.sync + 1 };
 const STREAM: Template = { finish: 0, stateful: 1, flush: flushKinds.none + 1 };
 
 /** Bytes that `inputBytes` bytes compress to at most, at any level and strategy, marker and trailer included. */
-export function compressedBytesMax(inputBytes: number): number {
+function compressedBytesMax(inputBytes: number): number {
   // Fixed codes have up to 9 bits a byte; stored blocks add 5 bytes to every 127 at the smallest memory level.
   return inputBytes + Math.ceil(inputBytes / 8) + Math.ceil(inputBytes / 64) + 128;
 }

@@ -48,6 +48,8 @@ export const limits = {
   SEGMENT_OUTPUT_BYTES: 64 * KiB,
   /** Length of one ZIP request, bytes (the hardware's own limit). */
   REQUEST_BYTES_MAX: 8 * MiB,
+  /** Bytes that a request is charged at least: a flood of empty ones must not hold its turn for long. */
+  REQUEST_BYTES_CHARGED_MIN: 256,
   /** Bytes that one queue is served before the engine turns to the next (deficit round robin). */
   QUEUE_QUANTUM_BYTES: 64 * KiB,
 

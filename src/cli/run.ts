@@ -62,7 +62,7 @@ async function onMachine(request: CliRequest, { io, undo, source, sink }: Ends):
 
 /** Nothing depends on how the machine ends: the result is complete, or has failed for a reason of its own. */
 async function close(pool: CliPool): Promise<void> {
-  await pool.close();
+  (await pool.close()).unwrapOr(undefined);
 }
 
 function refuseTerminal({ operation, output }: CliRequest, { stdout }: CliIo): void {

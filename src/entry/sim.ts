@@ -9,22 +9,30 @@ import type { WdError } from '../base/errors.js';
 import { MiB } from '../base/units.js';
 import { InlineMachine, type InlineMachineOptions } from '../machine/inline/inline-machine.js';
 import type { MachineDriver } from '../machine/machine-driver.js';
+import { ThreadedMachine, type ThreadedMachineOptions } from '../machine/threaded/threaded-machine.js';
 
 export type { InlinePlatform } from '../machine/inline/inline-platform.js';
 export type { InstanceConfig } from '../machine/machine-config.js';
 export type { Counters, Platform, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
-export { InlineMachine as Machine, type InlineMachineOptions, type MachineDriver };
+export { InlineMachine as Machine, type InlineMachineOptions, type MachineDriver, ThreadedMachine };
+
+/** A machine of real threads, with drivers of one's own: modules by name, as URLs that any thread can import. */
+export function startThreaded(options: Pick<ThreadedMachineOptions, 'config' | 'driverUrls'>) {
+  const kernelWorkerUrl = new URL('./kernel-worker.js', import.meta.url);
+  const engineWorkerUrl = new URL('./engine-worker.js', import.meta.url);
+  return new ResultAsync(ThreadedMachine.start({ ...options, kernelWorkerUrl, engineWorkerUrl }));
+}
 
 /** A pool as a new process of `machine`, with the user drivers of `drivers`. */
 export function openPool(
-  machine: InlineMachine,
+  machine: InlineMachine | ThreadedMachine,
   drivers: readonly MachineDriver[],
 ): ResultAsync<Pool, WdError> {
   return new ResultAsync(create(machine, drivers));
 }
 
-async function create(machine: InlineMachine, drivers: readonly MachineDriver[]) {
-  const platform = machine.createProcess();
+async function create(machine: InlineMachine | ThreadedMachine, drivers: readonly MachineDriver[]) {
+  const platform = await machine.createProcess();
   if (platform.isErr()) return err(platform.error);
   const userDrivers = await Promise.all(
     drivers.map(async ({ userDriver }) => (await userDriver()) as UserDriver),

@@ -94,7 +94,7 @@ export class EngineQueue {
 
   /** A request of `bytes` bytes begins. It is charged as it proceeds, so that its length delays no other queue. */
   owe(bytes: number): void {
-    this.#owedBytes = Math.max(1, bytes);
+    this.#owedBytes = Math.max(limits.REQUEST_BYTES_CHARGED_MIN, bytes);
   }
 
   /** Charges a segment of at most `bytesMax` bytes of the running request. */

@@ -11,16 +11,24 @@ import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { QUEUE_CONTEXT_BYTES } from '../hw/queue-context.js';
 import { errno } from '../uapi/errno.js';
 import { type DusShape, dusShape } from '../uapi/queue-layout.js';
-import type { Answer } from './address-space.js';
+import type { AddressSpace, Answer } from './address-space.js';
 import type { IdPool } from './id-pool.js';
 import { Isolation } from './isolation.js';
 import type { KernelDriver } from './kernel-driver.js';
 import type { MemoryDomain } from './memory-domain.js';
-import type { Process } from './process.js';
+import type { ProcessMemory } from './process-memory.js';
 import { QueueMemory } from './queue-memory.js';
 import type { RingSpace } from './ring-space.js';
 import type { Sva } from './sva.js';
 import { UacceQueue } from './uacce-queue.js';
+
+/** A process, as far as its queues are concerned. */
+export interface QueueOwner {
+  readonly space: AddressSpace;
+  readonly frames: ProcessMemory;
+  readonly waiter: number;
+  readonly queues: Set<UacceQueue>;
+}
 
 export interface UacceDeviceOptions {
   readonly name: string;
@@ -75,7 +83,7 @@ export class UacceDevice {
   }
 
   /** SVA bind and get_queue: a queue in INIT, or -ENODEV, -EBUSY, -ENOSPC, -ENOMEM. */
-  open(process: Process): UacceQueue | number {
+  open(process: QueueOwner): UacceQueue | number {
     const { queueNumbers } = this.options;
     if (this.#removed || this.#lost || this.isolation?.isolated === true) return -errno.ENODEV;
     const queueNumber = queueNumbers.take();
@@ -117,7 +125,7 @@ export class UacceDevice {
     one();
   }
 
-  #create(process: Process, queueNumber: number): UacceQueue | number {
+  #create(process: QueueOwner, queueNumber: number): UacceQueue | number {
     const { driver, sva, directory, ring, memory: physical, contextsAddress, queueNumbers } = this.options;
     const memory = QueueMemory.allocate({
       memory: physical,
@@ -139,7 +147,7 @@ export class UacceDevice {
   }
 
   #newQueue(
-    process: Process,
+    process: QueueOwner,
     parts: { queueNumber: number; memory: QueueMemory; pasid: number },
   ): UacceQueue {
     const queue = new UacceQueue({
@@ -159,7 +167,7 @@ export class UacceDevice {
   }
 
   /** Rings, then the binding, then the memory, and the number last (hazard U13). */
-  #put(process: Process, queue: UacceQueue, done: () => void): void {
+  #put(process: QueueOwner, queue: UacceQueue, done: () => void): void {
     const { ring, driver, sva, directory, queueNumbers } = this.options;
     const release = (): void => {
       queue.memory.free();

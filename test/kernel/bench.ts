@@ -270,7 +270,7 @@ export interface Answered {
   ret: number;
 }
 
-export function answered(call: (done: (ret: number) => void) => void): Answered {
+function answered(call: (done: (ret: number) => void) => void): Answered {
   const answer: Answered = { ret: WAITING };
   call((ret) => {
     assert(answer.ret === WAITING, 'a call is answered once');

@@ -38,16 +38,21 @@ export async function openMachine(options: {
 
 const WORDS = 'queue doorbell phase tail head slot ring page fault engine copy tag depth frame'.split(' ');
 
+/** Words of a text; it begins again after these, which is further than deflate looks back. */
+const TEXT_WORDS = 20_000;
+const texts = new Map<number, string>();
+
 /** Text that compresses about as well as prose; the same for the same seed. */
 export function sampleText(bytes: number, seed = 1): Buffer {
+  const text = texts.get(seed) ?? makeText(seed);
+  texts.set(seed, text);
+  return Buffer.alloc(bytes, text);
+}
+
+function makeText(seed: number): string {
   const random = prngStream(seed, 'text');
-  const parts: string[] = [];
-  for (let length = 0; length < bytes; ) {
-    const word = `${WORDS[random.below(WORDS.length)]}${random.below(50)} `;
-    parts.push(word);
-    length += word.length;
-  }
-  return Buffer.from(parts.join('')).subarray(0, bytes);
+  const word = (): string => `${WORDS[random.below(WORDS.length)]}${random.below(50)} `;
+  return Array.from({ length: TEXT_WORDS }, word).join('');
 }
 
 /** Bytes that do not compress; the same for the same seed. */

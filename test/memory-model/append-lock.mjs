@@ -49,10 +49,10 @@ function store(tail, next, value) {
   const at = RECORDS + tail * 2;
   if (variant === 'tailFirst') {
     Atomics.store(words, TAIL, next);
-    openWindow();
+    openWindow(() => Atomics.load(words, HEAD) === next);
   }
   words[at] = value;
-  if (variant === 'noLock') openWindow();
+  if (variant === 'noLock') openWindow(() => Atomics.load(words, TAIL) !== tail);
   words[at + 1] = ~value;
   if (variant !== 'tailFirst') Atomics.store(words, TAIL, next);
 }

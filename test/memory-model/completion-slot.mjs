@@ -65,7 +65,7 @@ function sleep(hasRoom, hasRoomFor) {
   let found = false;
   if (variant === 'looksFirst') {
     found = hasRoom();
-    openWindow();
+    openWindow(() => hasRoomFor(Atomics.load(words, LOOKED)));
   }
   Atomics.store(words, ASLEEP, NO_COMPLETION_SLOT);
   if (variant !== 'looksFirst') found = hasRoom();

@@ -34,7 +34,7 @@ function sender() {
     const sent = (rounds + 1) | 0;
     if (variant === 'countsFirst') {
       Atomics.store(words, SENT, sent);
-      openWindow();
+      openWindow(() => false);
     }
     workerData.port.postMessage(sent);
     if (variant !== 'countsFirst') Atomics.store(words, SENT, sent);
@@ -61,10 +61,9 @@ function receiver() {
     if (sent === taken) {
       if (spin(taken)) continue;
       const ended = Atomics.wait(words, FUTEX, futex, WAIT_MS);
-      const isLost = ended === 'timed-out' && Atomics.load(words, SENT) !== taken;
-      // Between SENT and the futex the sender may just have been held up: then the futex changes after all.
-      if (isLost && !until(() => Atomics.load(words, FUTEX) !== futex) && !stopped())
-        forbidden += forbiddenSeen();
+      const rung = ((Atomics.load(words, RUNG) - taken) | 0) > 0;
+      const lost = ended === 'timed-out' && rung && Atomics.load(words, FUTEX) === futex;
+      if (lost && !stopped()) forbidden += forbiddenSeen();
       continue;
     }
     const message = receiveMessageOnPort(workerData.port);

@@ -28,7 +28,7 @@ function storeThenLoad(round) {
 
 function loadThenStore(round) {
   const seen = Atomics.load(words, THEIRS) === round;
-  openWindow();
+  openWindow(() => Atomics.load(words, THEIRS) === round);
   Atomics.store(words, MINE, round);
   return seen;
 }

@@ -66,18 +66,20 @@ function sleep(isWork, taken) {
   let found = false;
   if (variant === 'looksFirst') {
     found = isWork();
-    openWindow();
+    openWindow(() => ((Atomics.load(words, RUNG) - taken) | 0) > 0);
   }
   Atomics.store(words, ASLEEP, 1);
   if (variant !== 'looksFirst') found = isWork();
   if (variant === 'futexLast') {
-    openWindow();
+    openWindow(() => ((Atomics.load(words, RUNG) - taken) | 0) > 0);
     seen = Atomics.load(words, FUTEX);
   }
   const ended = found ? 'found' : Atomics.wait(words, FUTEX, seen, WAIT_MS);
   // Judged while the word still says that we sleep: a doorbell is finished, and did not change the futex.
   const lost =
-    ended === 'timed-out' && Atomics.load(words, RUNG) !== taken && Atomics.load(words, FUTEX) === seen;
+    ended === 'timed-out' &&
+    ((Atomics.load(words, RUNG) - taken) | 0) > 0 &&
+    Atomics.load(words, FUTEX) === seen;
   Atomics.store(words, ASLEEP, 0);
   return stopped() || !lost;
 }

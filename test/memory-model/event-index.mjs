@@ -64,7 +64,7 @@ function arm(head, end) {
   const isThere = () => ((Atomics.load(words, PUBLISHED) - event) | 0) >= 0;
   if (variant === 'armsLast') {
     if (isThere()) return true;
-    openWindow();
+    openWindow(() => Atomics.load(words, SETTLED) === end);
     Atomics.store(words, EVENT_INDEX, event);
     return false;
   }
@@ -94,7 +94,7 @@ function publish(count) {
     return Atomics.load(words, EVENT_INDEX) === count;
   }
   const isAsked = Atomics.load(words, EVENT_INDEX) === count;
-  openWindow();
+  openWindow(() => Atomics.load(words, EVENT_INDEX) === count);
   Atomics.store(words, PUBLISHED, count);
   return isAsked;
 }

@@ -52,7 +52,7 @@ function consumer() {
 function look() {
   if (variant === 'looksFirst') {
     const seen = Atomics.load(words, PUBLISHED);
-    openWindow();
+    openWindow(() => Atomics.load(words, PUBLISHED) !== seen);
     Atomics.store(words, PENDING, 0);
     return seen;
   }
@@ -69,7 +69,7 @@ function engine() {
       Atomics.store(words, PUBLISHED, published);
       if (Atomics.exchange(words, PENDING, 1) === 0) workerData.port.postMessage(0);
       Atomics.store(words, TOLD, published);
-      if (variant !== 'right') openWindow();
+      if (variant !== 'right') openWindow(() => false);
     }
     if (!meet()) break;
   }

@@ -49,7 +49,7 @@ function invalidate() {
   Atomics.add(words, GENERATION, 1);
   const count = (Atomics.add(words, REQUESTED, 1) + 1) | 0;
   if (variant === 'countsFirst') {
-    openWindow();
+    openWindow(() => false);
     Atomics.store(words, ENTRY, 0);
   }
   return until(() => ((Atomics.load(words, ACKNOWLEDGED) - count) | 0) >= 0);
@@ -68,9 +68,9 @@ function engine() {
     const frame = translate();
     if (frame >= 0) {
       delay();
-      openWindow();
+      openWindow(() => Atomics.load(words, REQUESTED) !== cache.applied);
       if (variant === 'acksInside') acknowledge();
-      openWindow();
+      openWindow(() => Atomics.load(words, OWNER[frame]) !== OURS);
       if (Atomics.load(words, OWNER[frame]) !== OURS) forbidden += forbiddenSeen();
     }
     steps += 1;

@@ -11,8 +11,8 @@ export const LINE = 16;
 /** Looks before a waiting thread gives its core away: the other side may be waiting for it. */
 const LOOKS_BEFORE_SLEEP = 5000;
 const SLEEP_MS = 0.1;
-/** Longer than a core is usually lent to somebody else, or shorter. */
-const WINDOW_MS = [0.05, 0.5, 5];
+/** How long a wrong order waits for its event, in sleeps of 50 us and more. */
+const WINDOW_LOOKS = 400;
 
 export const words = new Int32Array(workerData.words);
 /** 0 or 1: which side this thread is. */
@@ -36,12 +36,14 @@ export function delay() {
 }
 
 /**
- * Now and then a sleep in the middle of a critical window, so that the other side runs there even on one busy core:
- * half of the time in a wrong order, which is to be caught.
+ * The middle of a critical window. A right order sleeps there now and then, so that the other side runs even on one
+ * busy core. A wrong order waits there for the very event that it is about to miss.
  */
-export function openWindow() {
-  if (random(variant === 'right' ? 64 : 2) === 0)
-    Atomics.wait(words, STOP, 0, WINDOW_MS[random(WINDOW_MS.length)]);
+export function openWindow(missed) {
+  if (variant !== 'right') {
+    for (let looks = 0; looks < WINDOW_LOOKS && !missed() && !stopped(); looks++)
+      Atomics.wait(words, STOP, 0, 0.05);
+  } else if (random(64) === 0) Atomics.wait(words, STOP, 0, 0.5);
 }
 
 /** Waits until `condition` holds; false when the test was stopped meanwhile. */

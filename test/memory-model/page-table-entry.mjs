@@ -21,6 +21,8 @@ import {
 const ENTRY = FIRST_FREE;
 /** 1 = the device was told that its mark stands. */
 const MARKED = FIRST_FREE + LINE;
+/** 1 = the device has read the entry and is about to mark it. */
+const WALKING = FIRST_FREE + 2 * LINE;
 const VALID = 1;
 const ACCESSED_DIRTY = 0xc0;
 
@@ -29,10 +31,11 @@ function kernel() {
   let forbidden = 0;
   while (goOn(rounds)) {
     Atomics.store(words, MARKED, 0);
+    Atomics.store(words, WALKING, 0);
     Atomics.store(words, ENTRY, VALID | ((rounds & 0xffff) << 10));
     if (!meet()) break;
     delay();
-    if (variant !== 'right') openWindow();
+    if (variant === 'plainMark') openWindow(() => Atomics.load(words, WALKING) === 1);
     const taken = take();
     if (!meet()) break;
     const isAlive = Atomics.load(words, ENTRY) !== 0;
@@ -46,7 +49,7 @@ function kernel() {
 function take() {
   if (variant !== 'plainTake') return Atomics.exchange(words, ENTRY, 0);
   const taken = Atomics.load(words, ENTRY);
-  openWindow();
+  openWindow(() => Atomics.load(words, MARKED) === 1);
   Atomics.store(words, ENTRY, 0);
   return taken;
 }
@@ -65,7 +68,8 @@ function device() {
 
 function mark(entry) {
   if (variant === 'plainMark') {
-    openWindow();
+    Atomics.store(words, WALKING, 1);
+    openWindow(() => Atomics.load(words, ENTRY) === 0);
     Atomics.store(words, ENTRY, entry | ACCESSED_DIRTY);
     return true;
   }

@@ -58,10 +58,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     imports: ['device door', 'user door', 'driver layout', 'driver device', 'driver user'],
     packages: [],
   },
-  // Codecs, checksums: what device and user driver share besides the layout knows nothing of the project.
+  // Codecs, checksums: what device and user driver share knows nothing of the project but their layout.
   'driver shared': {
     files: /^drivers\//,
-    imports: [],
+    imports: ['driver layout'],
     packages: ['node:buffer', 'node:crypto', 'node:zlib'],
   },
   machine: {

@@ -13,7 +13,7 @@ import { errno } from '../../uapi/errno.js';
 import type { MachineWords } from '../machine-words.js';
 import type { EngineNews, EngineRequest, EngineThreadInit } from './messages.js';
 
-export const engineState = { OFF: 'OFF', STARTING: 'STARTING', ON: 'ON', GONE: 'GONE' } as const;
+const engineState = { OFF: 'OFF', STARTING: 'STARTING', ON: 'ON', GONE: 'GONE' } as const;
 type EngineState = (typeof engineState)[keyof typeof engineState];
 
 export interface EngineHandleParts {
