@@ -12,9 +12,16 @@ import type { MachineDriver } from '../machine/machine-driver.js';
 import { ThreadedMachine, type ThreadedMachineOptions } from '../machine/threaded/threaded-machine.js';
 
 export type { InlinePlatform } from '../machine/inline/inline-platform.js';
-export type { InstanceConfig } from '../machine/machine-config.js';
+export type { InstanceConfig, MachineConfig } from '../machine/machine-config.js';
+export type { ThreadedPlatform } from '../machine/threaded/threaded-platform.js';
 export type { Counters, Platform, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
-export { InlineMachine as Machine, type InlineMachineOptions, type MachineDriver, ThreadedMachine };
+export {
+  InlineMachine as Machine,
+  type InlineMachineOptions,
+  type MachineDriver,
+  ThreadedMachine,
+  type ThreadedMachineOptions,
+};
 
 /** A machine of real threads, with drivers of one's own: modules by name, as URLs that any thread can import. */
 export function startThreaded(options: Pick<ThreadedMachineOptions, 'config' | 'driverUrls'>) {

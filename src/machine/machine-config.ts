@@ -14,6 +14,7 @@ export interface InstanceConfig {
   readonly driver: string;
 }
 
+/** A whole machine: how much memory, and which instances. */
 export interface MachineConfig {
   /** Bytes of physical memory, in units of 64 KiB. */
   readonly memoryBytes: number;

@@ -26,7 +26,7 @@ const WORDS = 1024;
 const RIGHT_ROUNDS = 60_000;
 const RIGHT_MS = 900;
 /** Longest time of a wrong order, which ends as soon as it is caught. */
-const WRONG_MS = 2500;
+const WRONG_MS = 1500;
 
 /** Executes both sides; the forbidden outcomes of both, and the rounds of side 0. */
 export async function litmus(options: LitmusOptions): Promise<LitmusReport> {

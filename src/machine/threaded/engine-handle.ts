@@ -12,6 +12,7 @@ import { INSTANCE_WORDS, instanceWord } from '../../hw/instance-words.js';
 import { errno } from '../../uapi/errno.js';
 import type { MachineWords } from '../machine-words.js';
 import type { EngineNews, EngineRequest, EngineThreadInit } from './messages.js';
+import { workerArguments } from './worker-arguments.js';
 
 const engineState = { OFF: 'OFF', STARTING: 'STARTING', ON: 'ON', GONE: 'GONE' } as const;
 type EngineState = (typeof engineState)[keyof typeof engineState];
@@ -140,7 +141,11 @@ export class EngineHandle implements CoprocHardware {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const workerData: EngineThreadInit = { memory, words: words.buffer, deviceId, driverUrl, port: port2 };
-    this.#worker = new Worker(new URL(workerUrl), { workerData, transferList: [port2] });
+    this.#worker = new Worker(new URL(workerUrl), {
+      ...workerArguments(),
+      workerData,
+      transferList: [port2],
+    });
     this.#worker.on('error', (error) => this.#gone(`engine thread failed: ${error.message}`));
     this.#worker.on('exit', (code) => this.#gone(`engine thread ended with code ${code}`));
   }

@@ -12,7 +12,9 @@ import { checkConfig, type MachineConfig } from '../machine-config.js';
 import { MachineWords } from '../machine-words.js';
 import type { KernelThreadInit, MachineNews, MachineRequest, ProcessNews } from './messages.js';
 import { ThreadedPlatform } from './threaded-platform.js';
+import { workerArguments } from './worker-arguments.js';
 
+/** What a machine of threads is built from. */
 export interface ThreadedMachineOptions {
   readonly config: MachineConfig;
   /** Driver modules by name: URLs whose default export is a DriverModule. */
@@ -22,10 +24,13 @@ export interface ThreadedMachineOptions {
   readonly engineWorkerUrl: URL;
 }
 
+/** A machine of real threads. By itself it keeps no program running; `close` ends it. */
 export class ThreadedMachine {
   /** Thread id of the kernel thread under /proc/self/task; null where the system does not tell. */
   kernelThreadId: number | null = null;
   readonly #worker: Worker;
+  /** Resolves when the kernel thread is gone, whatever ended it. */
+  readonly #exited: Promise<void>;
   readonly #port: MessagePort;
   readonly #memory: PhysicalMemory;
   readonly #words: MachineWords;
@@ -43,7 +48,8 @@ export class ThreadedMachine {
       engineWorkerUrl: engineWorkerUrl.href,
       port: port2,
     };
-    this.#worker = new Worker(kernelWorkerUrl, { workerData, transferList: [port2] });
+    this.#worker = new Worker(kernelWorkerUrl, { ...workerArguments(), workerData, transferList: [port2] });
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
   }
 
   /** Starts a machine; answers when its kernel is ready. */
@@ -79,6 +85,7 @@ export class ThreadedMachine {
     return err(invalidState(`the machine has its ${limits.PROCESSES_MAX} processes; end one first`));
   }
 
+  /** What the machine counted so far: not a system call. */
   counters(): Counters {
     return this.#words.counters();
   }
@@ -89,6 +96,7 @@ export class ThreadedMachine {
     this.#words.wake(this.#words.kernelWake);
   }
 
+  /** Lets the kernel thread go on after `holdKernel`. */
   releaseKernel(): void {
     Atomics.store(this.#words.all, this.#words.kernelGate, 0);
     Atomics.notify(this.#words.all, this.#words.kernelGate);
@@ -96,10 +104,9 @@ export class ThreadedMachine {
 
   /** Ends all threads. Processes should have exited. */
   async close(): Promise<void> {
-    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.ref();
     this.#send({ kind: 'shutdown' }, []);
-    await exited;
+    await this.#exited;
     this.#port.close();
   }
 

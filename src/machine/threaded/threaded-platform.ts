@@ -17,6 +17,7 @@ interface Watcher {
   lost: ((reason: string) => void) | null;
 }
 
+/** A process of a threaded machine, for the thread that created it. */
 export class ThreadedPlatform implements Platform {
   pid = 0;
   readonly #port: MessagePort;

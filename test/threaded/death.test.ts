@@ -1,0 +1,100 @@
+// What does a program see when a thread of the machine dies under it? Each request is told, nothing hangs, and what
+// is not broken goes on.
+import type { Worker } from 'node:worker_threads';
+import { afterEach, describe, expect, test } from 'vitest';
+import * as wd from 'warpdrive';
+import { startMachine, type Threaded, until } from './threaded-bench.js';
+
+let threaded: Threaded;
+afterEach(() => threaded.close());
+
+const session = (op: string, route: 'auto' | 'device' = 'device') =>
+  threaded.pool.session({ op, route })._unsafeUnwrap();
+const LOST = { kind: 'DeviceLost', code: 'ERR_WD_DEVICE_LOST', retryable: true };
+
+describe.each([
+  ['throws', 'throw'],
+  ['ends its thread', 'exit!'],
+])('a device that %s', (_what, command) => {
+  test('alone: its requests are told, a new one too, and another device goes on', async () => {
+    threaded = await startMachine(['deadly', 'copy']);
+    const deadly = session('deadly');
+    expect((await deadly.run('hello'))._unsafeUnwrap().data.toString()).toBe('hello');
+    const calls = ['one', command, 'two', 'three'].map((text) => deadly.run(text));
+    const results = await Promise.all(calls);
+    expect(results[1]!._unsafeUnwrapErr()).toMatchObject(LOST);
+    for (const result of results) if (result.isErr()) expect(result.error).toMatchObject(LOST);
+    expect((await deadly.run('again'))._unsafeUnwrapErr().kind).toBe('DeviceLost');
+    for (let i = 0; i < 100; i++) expect((await session('copy').run('still here')).isOk()).toBe(true);
+  });
+
+  test('beside another of its kind: the other serves what comes after', async () => {
+    threaded = await startMachine(['deadly', 'deadly']);
+    await threaded.pool.ready({ op: 'deadly', route: 'device' });
+    const deadly = session('deadly');
+    expect((await deadly.run(command))._unsafeUnwrapErr()).toMatchObject(LOST);
+    for (let i = 0; i < 200; i++) expect((await deadly.run(`request ${i}`)).isOk()).toBe(true);
+  });
+
+  test('with hundreds of requests behind it: each is told exactly once', async () => {
+    threaded = await startMachine(['deadly', 'deadly', 'copy']);
+    await threaded.pool.ready({ op: 'deadly', route: 'device' });
+    const deadly = session('deadly');
+    let told = 0;
+    const calls = Array.from({ length: 1500 }, (_, i) =>
+      deadly.run(i === 700 ? command : `request ${i}`).then((result) => {
+        told += 1;
+        if (result.isOk()) expect(result.value.data.toString()).toBe(`request ${i}`);
+        else expect(result.error).toMatchObject(LOST);
+      }),
+    );
+    await Promise.all(calls);
+    expect(told).toBe(1500);
+  });
+
+  test('as the last of its kind: with route auto the work is done in software', async () => {
+    threaded = await startMachine(['deadly', 'copy']);
+    const auto = session('deadly', 'auto');
+    await session('deadly').run(command);
+    await until(() => threaded.pool.counters().syscalls > 0);
+    const { data, via } = (await auto.run(Buffer.alloc(5000, 7)))._unsafeUnwrap();
+    expect([data.length, via.path]).toEqual([5000, 'software']);
+  });
+
+  test('a new pool on the same machine can use what is left', async () => {
+    threaded = await startMachine(['deadly', 'copy']);
+    await session('deadly').run(command);
+    const platform = (await threaded.machine.createProcess())._unsafeUnwrap();
+    const listed = await platform.syscall({ call: 'readdir', path: '/sys/class/uacce' });
+    expect(listed.names).toContain('wd_copy-1');
+    await platform.exit();
+  });
+});
+
+describe('the kernel thread', () => {
+  test('dies: requests in flight and later ones are told, and close does not hang', async () => {
+    const started: Worker[] = [];
+    const note = (worker: Worker): void => void started.push(worker);
+    process.on('worker', note);
+    threaded = await startMachine(['copy', 'zip']);
+    process.off('worker', note);
+    const copy = session('copy');
+    expect((await copy.run('before')).isOk()).toBe(true);
+    const calls = Array.from({ length: 20 }, () => copy.run(Buffer.alloc(8_000_000)));
+    await started[0]!.terminate();
+    for (const result of await Promise.all(calls))
+      if (result.isErr()) expect(result.error).toMatchObject(LOST);
+    expect((await copy.run('after'))._unsafeUnwrapErr().kind).toBe('DeviceLost');
+    const late = await threaded.pool.compress('x'.repeat(5000), { route: 'device' });
+    expect(['DeviceLost', 'NoDevice']).toContain(late._unsafeUnwrapErr().kind);
+    expect((await threaded.pool.compress('x'.repeat(5000))).isOk()).toBe(true);
+  });
+});
+
+test('a pool of the library is one machine: another one does not notice its end', async () => {
+  threaded = await startMachine(['deadly']);
+  const other = (await wd.open({ engines: 1 }))._unsafeUnwrap();
+  await session('deadly').run('throw');
+  expect((await other.compress('x'.repeat(5000), { route: 'device' })).isOk()).toBe(true);
+  await other.close();
+});
