@@ -47,7 +47,7 @@ export class CtxDirectory {
   }
 
   #groupByNames(devices: readonly DeviceInfo[], qcType: 0 | 1): CtxGroup {
-    const key = `${qcType} ${devices.map(({ name }) => name).join(' ')}`;
+    const key = groupKey(devices, qcType);
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const group = new CtxGroup();
@@ -58,6 +58,11 @@ export class CtxDirectory {
     );
     this.#watch ??= this.#startWatch();
     return group;
+  }
+
+  /** Whether queues on `devices` were opened, and not one is left. Opens none. */
+  isLost(devices: readonly DeviceInfo[], qcType: 0 | 1): boolean {
+    return this.#groups.get(groupKey(devices, qcType))?.closed === true;
   }
 
   /** Opens the queues of a group now, and answers how many are open once each has been opened or refused. */
@@ -141,4 +146,8 @@ export class CtxDirectory {
     if (ret < 0 || (ret & (pollEvent.ERR | pollEvent.HUP)) !== 0) ctx.fail('its queue is out of service');
     else ctx.reap();
   }
+}
+
+function groupKey(devices: readonly DeviceInfo[], qcType: 0 | 1): string {
+  return `${qcType} ${devices.map(({ name }) => name).join(' ')}`;
 }

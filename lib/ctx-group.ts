@@ -38,6 +38,11 @@ export class CtxGroup {
   #closed = false;
   readonly #changed: (() => void)[] = [];
 
+  /** Whether no ctx is left and none will come. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Requests inside the ctxs. */
   get inFlight(): number {
     return this.ctxs.reduce((sum, ctx) => sum + ctx.inFlight, 0);

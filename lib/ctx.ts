@@ -18,8 +18,8 @@ import type { Via } from './via.js';
 
 /** Expected work up to which the caller looks for completions itself before it relies on an interrupt, ns. */
 const SPIN_WORTH_NS = 12 * NS_PER_US;
-/** How long completions are taken without returning to the event loop, ms. */
-const TURN_MS = 0.5;
+/** How long completions are taken without returning to the event loop. */
+const TURN_NS = NS_PER_MS / 2;
 /** Looks at a CQE between two looks at the time, which cost more. */
 const LOOKS_PER_TIME_CHECK = 16;
 const PHASE_HALF_WORD = CQE_PHASE_OFFSET / 2;
@@ -68,9 +68,10 @@ export class Ctx {
   /** Free-running, modulo 2^32. */
   #sqTail = 0;
   #cqHead = 0;
+  readonly #spins: boolean;
   #armScheduled = false;
-  /** When this turn of the event loop has lasted long enough, on the clock of `performance`. */
-  #turnEndsMs = 0;
+  /** When this turn of the event loop has lasted long enough, on the platform's clock. */
+  #turnEndsNs = 0;
   #lostReason: string | null = null;
   #usualVia: Via | null = null;
 
@@ -80,6 +81,7 @@ export class Ctx {
     assert(dus.length === shape.bytes, `the DUS region has ${shape.bytes} bytes, not ${dus.length}`);
     this.#options = options;
     this.#platform = options.platform;
+    this.#spins = options.platform.concurrent;
     this.device = options.device;
     this.queueNumber = options.queueNumber;
     this.qcType = options.qcType;
@@ -233,7 +235,8 @@ export class Ctx {
     this.#armScheduled = false;
     if (this.inFlight === 0 || this.#lostReason !== null) return;
     const ahead = Math.min(Math.ceil(this.inFlight / 2), limits.COALESCE_MAX);
-    if (this.backlogNs <= SPIN_WORTH_NS && this.#spin(this.#cqHead + ahead - 1)) return this.#reapAgain();
+    if (this.#spins && this.backlogNs <= SPIN_WORTH_NS && this.#spin(this.#cqHead + ahead - 1))
+      return this.#reapAgain();
     Atomics.store(this.#words, queueWord.EVENT_INDEX >>> 2, (this.#cqHead + ahead) | 0);
     // Published before the engine could see the new event index: nobody will tell us.
     const stalled = Atomics.load(this.#words, queueWord.STALLED >>> 2) !== 0;
@@ -243,18 +246,18 @@ export class Ctx {
 
   /** Looks for a completion for a moment: far cheaper than a message when the work is as short as that. */
   #spin(count: number): boolean {
-    const startMs = performance.now();
+    const startNs = this.#platform.nowNs();
     // The first spin after a pause begins a turn; only an unbroken run of them is cut short.
-    if (startMs > this.#turnEndsMs + TURN_MS) this.#newTurn(startMs);
-    const endMs = startMs + limits.CALLER_SPIN_NS / NS_PER_MS;
+    if (startNs > this.#turnEndsNs + TURN_NS) this.#newTurn(startNs);
+    const endNs = startNs + limits.CALLER_SPIN_NS;
     do {
       for (let looks = 0; looks < LOOKS_PER_TIME_CHECK; looks++) if (this.#published(count)) return true;
-    } while (performance.now() < endMs);
+    } while (this.#platform.nowNs() < endNs);
     return false;
   }
 
   #reapAgain(): void {
-    if (performance.now() < this.#turnEndsMs) {
+    if (this.#platform.nowNs() < this.#turnEndsNs) {
       this.reap();
       this.#armSoon();
       return;
@@ -268,8 +271,8 @@ export class Ctx {
     });
   }
 
-  #newTurn(nowMs = performance.now()): void {
-    this.#turnEndsMs = nowMs + TURN_MS;
+  #newTurn(nowNs = this.#platform.nowNs()): void {
+    this.#turnEndsNs = nowNs + TURN_NS;
   }
 }
 

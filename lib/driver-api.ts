@@ -1,6 +1,7 @@
 /**
  * The only door for authors of user drivers. Re-exports, nothing else.
  */
+export { err, ok, type Result } from 'neverthrow';
 export { type DriverModule, defineDriver } from '../src/base/define-driver.js';
 export { type InvalidArgument, invalidArgument, type WdError } from '../src/base/errors.js';
 export { defineLayout, type Layout } from '../src/base/layout.js';

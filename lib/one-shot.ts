@@ -40,6 +40,8 @@ export interface OneShotOwner {
   ended(request: OneShot, result: Result<WdOutput, WdError>): void;
   /** The output, or what follows it, does not fit one request. */
   tooLarge(request: OneShot): void;
+  /** No device will take it; it is in none. */
+  abandoned(request: OneShot, reason: string): void;
 }
 
 /** What a one-shot runs on: the format for its input, where it goes, and the bytes that user space dealt with. */
@@ -118,7 +120,7 @@ export class OneShot extends Flight implements Waiting {
 
   abandoned(reason: string): void {
     this.#releaseOutput();
-    this.#owner.ended(this, err(deviceLost('every device', reason)));
+    this.#owner.abandoned(this, reason);
   }
 
   #judge(outcome: Outcome, carrier: Carrier): Result<WdOutput, WdError> | 'tooLarge' {

@@ -18,7 +18,7 @@ import type { CompressOptions, DecompressOptions } from './options.js';
 import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
 import { type Prepared, PreparedOperations } from './prepared.js';
 import { Requests } from './requests.js';
-import { decideRoute } from './route.js';
+import { decideRoute, NO_DEVICE_LEFT } from './route.js';
 import type { UserDriver } from './user-driver.js';
 import type { Explanation } from './via.js';
 
@@ -157,7 +157,9 @@ export class Pool {
       );
     }
     return this.#prepared.find(op, options).map((prepared) => {
-      const { path, reason, requests } = decideRoute(prepared, bytes);
+      const usual = decideRoute(prepared, bytes);
+      const without = usual.path === 'device' && this.#requests.mustDoWithout(prepared);
+      const { path, reason, requests } = without ? NO_DEVICE_LEFT : usual;
       const devices = path === 'device' ? prepared.devices.map(({ name }) => name) : [];
       return { path, reason, devices, requests };
     });

@@ -3,7 +3,7 @@
  * call is admitted, takes one of them, and is settled exactly once.
  */
 import { err, ok, type Result } from 'neverthrow';
-import type { WdError } from '../src/base/errors.js';
+import { deviceLost, type WdError } from '../src/base/errors.js';
 import { watchAbort } from './abort.js';
 import type { Admission } from './admission.js';
 import { type BlockRun, encodeBuffer } from './block-run.js';
@@ -21,6 +21,7 @@ import {
   type WdOutput,
 } from './one-shot.js';
 import type { Prepared } from './prepared.js';
+import { NO_DEVICE_LEFT } from './route.js';
 import { StagedInput } from './staged-input.js';
 import { decodeStream, wholeInput } from './stream-run.js';
 import type { Via } from './via.js';
@@ -62,6 +63,7 @@ export class Requests implements OneShotOwner {
 
   /** A large input over all engines. */
   blocks(call: Call, input: Uint8Array): void {
+    if (this.mustDoWithout(call.prepared)) return this.#softwareInstead(call, input);
     const busy = this.#admission.enter(input.length);
     if (busy !== null) return call.settle(err(busy));
     const served: Served = { carrier: null, attempts: 0 };
@@ -111,6 +113,7 @@ export class Requests implements OneShotOwner {
 
   /** Serial, stateful requests: for a decoder whose input or output does not fit one request. */
   stream(call: Call, input: Uint8Array, attempts = 0): void {
+    if (this.mustDoWithout(call.prepared)) return this.#softwareInstead(call, input);
     const busy = this.#admission.enter(input.length);
     if (busy !== null) return call.settle(err(busy));
     const served: Served = { carrier: null, attempts };
@@ -135,6 +138,25 @@ export class Requests implements OneShotOwner {
     if (request.settled) return;
     request.settled = true;
     request.call.settle(result);
+  }
+
+  /** Whether every device is gone and the caller left the way open. */
+  mustDoWithout({ devices, operation, options }: Prepared): boolean {
+    return options.route === 'auto' && this.#directory.isLost(devices, operation.oneShot.qcType);
+  }
+
+  abandoned(request: OneShot, reason: string): void {
+    const { call, settled } = request;
+    const lost = err(deviceLost('every device', reason));
+    if (call.prepared.options.route === 'device' || settled) return this.ended(request, lost);
+    const input = Buffer.from(request.input.view());
+    request.settled = true;
+    this.ended(request, lost);
+    this.#softwareInstead(call, input);
+  }
+
+  #softwareInstead(call: Call, input: Uint8Array): void {
+    this.software({ ...call, reason: NO_DEVICE_LEFT.reason }, input);
   }
 
   tooLarge(request: OneShot): void {

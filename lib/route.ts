@@ -50,6 +50,9 @@ export function decideRoute({ operation, options, oneShot }: Routable, bytes: nu
   return { ...oneShot, way: 'stream', requests: Math.ceil(bytes / limits.STREAM_CHUNK_BYTES) };
 }
 
+/** What becomes of a call with route `auto` once every device that could take it was lost. */
+export const NO_DEVICE_LEFT: RouteDecision = software('software', 'no device is left');
+
 function software(way: 'software' | 'softwareNow', reason: string): RouteDecision {
   return { path: 'software', way, reason, requests: 1 };
 }

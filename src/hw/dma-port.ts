@@ -170,6 +170,8 @@ export class DmaPort {
         this.takeResponse(group);
       if (this.#groupState[group] === groupState.FREE) {
         this.#groupState[group] = groupState.WAITED_FOR;
+        // An answer to the group's former life must not be taken for one to this.
+        Atomics.store(this.#words, this.#responseWord(group), 0);
         return group;
       }
     }

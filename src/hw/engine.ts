@@ -118,7 +118,11 @@ export class Engine {
 
   /** Publishes that the engine needs a wake from now on. The host looks once more with `step` before it sleeps. */
   setAsleep(asleep: boolean): void {
-    for (const queue of this.#queues) queue.setAsleep(asleep ? sleepReason(queue) : engineAsleep.AWAKE);
+    for (const queue of this.#queues) {
+      queue.setAsleep(asleep ? engineAsleep.NO_REQUESTS : engineAsleep.AWAKE);
+      // Looked at after the first store: an SQE that comes later sees that the engine sleeps, and wakes it.
+      if (asleep && queue.blocked) queue.setAsleep(engineAsleep.NO_COMPLETION_SLOT);
+    }
   }
 
   /** Looks at each queue once, in turn, and serves the first that is ready and has credit; IDLE when none has. */
@@ -216,7 +220,3 @@ export class Engine {
 }
 
 const DONE = -2;
-
-function sleepReason(queue: EngineQueue): number {
-  return queue.blocked ? engineAsleep.NO_COMPLETION_SLOT : engineAsleep.NO_REQUESTS;
-}

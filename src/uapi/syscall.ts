@@ -70,6 +70,8 @@ export interface Counters {
  */
 export interface Platform {
   readonly pid: number;
+  /** Whether completions can appear while the caller looks: looking is pointless where devices take turns with it. */
+  readonly concurrent: boolean;
   /** Enters the kernel; the answer is a value >= 0 or a negated errno in `ret`, never a rejection. */
   syscall(request: SyscallRequest): Promise<SyscallReply>;
   /** A view of `bytes` bytes at `address` of a pool or queue mapping of this process. Throws for anything else. */

@@ -129,6 +129,7 @@ export class HandRing {
       throw new Error('a ctx makes no system call');
     };
     return {
+      concurrent: false,
       pid: 1,
       syscall: refuse,
       mapRegion: refuse,

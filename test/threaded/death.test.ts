@@ -3,7 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import * as wd from 'warpdrive';
-import { startMachine, type Threaded, until } from './threaded-bench.js';
+import { startMachine, type Threaded } from './threaded-bench.js';
 
 let threaded: Threaded;
 afterEach(() => threaded.close());
@@ -56,9 +56,13 @@ describe.each([
     threaded = await startMachine(['deadly', 'copy']);
     const auto = session('deadly', 'auto');
     await session('deadly').run(command);
-    await until(() => threaded.pool.counters().syscalls > 0);
-    const { data, via } = (await auto.run(Buffer.alloc(5000, 7)))._unsafeUnwrap();
-    expect([data.length, via.path]).toEqual([5000, 'software']);
+    const query = { op: 'deadly', bytes: 5000 };
+    const { data, via } = (await auto.run(Buffer.alloc(query.bytes, 7)))._unsafeUnwrap();
+    expect([data.length, via.path, via.reason]).toEqual([5000, 'software', 'no device is left']);
+    expect(threaded.pool.explain(query)._unsafeUnwrap()).toMatchObject({
+      path: 'software',
+      reason: via.reason,
+    });
   });
 
   test('a new pool on the same machine can use what is left', async () => {
@@ -87,7 +91,8 @@ describe('the kernel thread', () => {
     expect((await copy.run('after'))._unsafeUnwrapErr().kind).toBe('DeviceLost');
     const late = await threaded.pool.compress('x'.repeat(5000), { route: 'device' });
     expect(['DeviceLost', 'NoDevice']).toContain(late._unsafeUnwrapErr().kind);
-    expect((await threaded.pool.compress('x'.repeat(5000))).isOk()).toBe(true);
+    for (const bytes of [5000, 3_000_000])
+      expect((await threaded.pool.compress('x'.repeat(bytes))).isOk()).toBe(true);
   });
 });
 

@@ -27,7 +27,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     imports: ['base', 'hw', 'coproc', 'kernel'],
     packages: [],
   },
-  'user door': { files: /^lib\/driver-api\.ts$/, imports: ['base', 'lib'], packages: [] },
+  'user door': { files: /^lib\/driver-api\.ts$/, imports: ['base', 'lib'], packages: ['neverthrow'] },
   lib: {
     files: /^lib\//,
     imports: ['base', 'uapi', 'user door'],

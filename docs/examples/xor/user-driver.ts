@@ -1,6 +1,5 @@
 /** How a request becomes an SQE, and a completed SQE a result. */
-import { err, ok } from 'neverthrow';
-import { invalidArgument, type Operation, type UserDriver } from 'warpdrive/driver';
+import { err, invalidArgument, type Operation, ok, type UserDriver } from 'warpdrive/driver';
 import { XOR_BYTES_MAX, xorSqe, xorStatus } from './layout.js';
 
 const sqe = xorSqe.fields;

@@ -23,6 +23,7 @@ export interface InlinePlatformParts {
 /** A process of an inline machine. Waiting for one of its answers lets the machine go on. */
 export class InlinePlatform implements Platform {
   readonly pid: number;
+  readonly concurrent = false;
   readonly #parts: InlinePlatformParts;
   readonly #views: ViewTable;
   /** Interrupt handlers by the MMIO address of their queue. */

@@ -7,7 +7,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../../base/assert.js';
 import type { QueueBinding } from '../../hw/coproc-port.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
-import { KernelSide } from '../kernel-side.js';
+import { engineLockHolder, KernelSide } from '../kernel-side.js';
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
 import { EngineHandle } from './engine-handle.js';
@@ -180,6 +180,8 @@ class KernelThread {
   }
 
   #lost(deviceId: number, reason: string): void {
+    // It may have died with the lock in its hand.
+    this.#words.iommuRegisters.recoverLock(engineLockHolder(deviceId));
     this.#kernelSide.wires.disconnect(deviceId);
     const news: ProcessNews = { kind: 'lost', deviceId, reason };
     for (const process of this.#processes) process?.port.postMessage(news);

@@ -20,6 +20,7 @@ interface Watcher {
 /** A process of a threaded machine, for the thread that created it. */
 export class ThreadedPlatform implements Platform {
   pid = 0;
+  readonly concurrent = true;
   readonly #port: MessagePort;
   readonly #words: MachineWords;
   readonly #views: ViewTable;
