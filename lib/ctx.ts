@@ -18,6 +18,8 @@ import type { Via } from './via.js';
 
 /** Expected work up to which the caller looks for completions itself before it relies on an interrupt, ns. */
 const SPIN_WORTH_NS = 12 * NS_PER_US;
+/** How long a look lasts between two turns of the event loop, ns. */
+const SPIN_WHILE_POLLING_NS = 2 * NS_PER_US;
 /** How long completions are taken without returning to the event loop. */
 const TURN_NS = NS_PER_MS / 2;
 /** Looks at a CQE between two looks at the time, which cost more. */
@@ -72,6 +74,8 @@ export class Ctx {
   #armScheduled = false;
   /** When this turn of the event loop has lasted long enough, on the platform's clock. */
   #turnEndsNs = 0;
+  /** Until when completions are polled for, 0 = not polling. */
+  #pollEndsNs = 0;
   #lostReason: string | null = null;
   #usualVia: Via | null = null;
 
@@ -144,6 +148,7 @@ export class Ctx {
     }
     if (broken !== null) return this.#end(broken);
     if (this.#cqHead === before) return;
+    this.#pollEndsNs = 0;
     this.#publishHead();
     this.#options.roomMade(this);
   }
@@ -235,8 +240,10 @@ export class Ctx {
     this.#armScheduled = false;
     if (this.inFlight === 0 || this.#lostReason !== null) return;
     const ahead = Math.min(Math.ceil(this.inFlight / 2), limits.COALESCE_MAX);
-    if (this.#spins && this.backlogNs <= SPIN_WORTH_NS && this.#spin(this.#cqHead + ahead - 1))
-      return this.#reapAgain();
+    if (this.#spins && this.backlogNs <= SPIN_WORTH_NS) {
+      if (this.#spin(this.#cqHead + ahead - 1)) return this.#reapAgain();
+      if (this.#pollOn()) return;
+    }
     Atomics.store(this.#words, queueWord.EVENT_INDEX >>> 2, (this.#cqHead + ahead) | 0);
     // Published before the engine could see the new event index: nobody will tell us.
     const stalled = Atomics.load(this.#words, queueWord.STALLED >>> 2) !== 0;
@@ -249,11 +256,35 @@ export class Ctx {
     const startNs = this.#platform.nowNs();
     // The first spin after a pause begins a turn; only an unbroken run of them is cut short.
     if (startNs > this.#turnEndsNs + TURN_NS) this.#newTurn(startNs);
-    const endNs = startNs + limits.CALLER_SPIN_NS;
+    const endNs = startNs + (this.#pollEndsNs === 0 ? limits.CALLER_SPIN_NS : SPIN_WHILE_POLLING_NS);
     do {
       for (let looks = 0; looks < LOOKS_PER_TIME_CHECK; looks++) if (this.#published(count)) return true;
     } while (this.#platform.nowNs() < endNs);
     return false;
+  }
+
+  /**
+   * Looks again after a turn of the event loop, for a while, before an interrupt is armed. An engine that must post to
+   * a sleeping thread loses more time than the requests take, and the next ones wait for it to come back.
+   */
+  #pollOn(): boolean {
+    const nowNs = this.#platform.nowNs();
+    if (this.#pollEndsNs === 0) this.#pollEndsNs = nowNs + limits.CALLER_POLL_NS;
+    if (nowNs >= this.#pollEndsNs) {
+      this.#pollEndsNs = 0;
+      return false;
+    }
+    this.#lookAfterTurn();
+    return true;
+  }
+
+  #lookAfterTurn(): void {
+    this.#armScheduled = true;
+    setImmediate(() => {
+      this.#newTurn();
+      this.reap();
+      this.#arm();
+    });
   }
 
   #reapAgain(): void {
@@ -263,12 +294,7 @@ export class Ctx {
       return;
     }
     // Timers and I/O of the application must not starve: the rest comes after a turn of the event loop.
-    this.#armScheduled = true;
-    setImmediate(() => {
-      this.#newTurn();
-      this.reap();
-      this.#arm();
-    });
+    this.#lookAfterTurn();
   }
 
   #newTurn(nowNs = this.#platform.nowNs()): void {

@@ -81,6 +81,8 @@ export const limits = {
    * sleep and be woken: posting to a sleeping thread takes its engine some 20 us, in which it serves nobody.
    */
   CALLER_SPIN_NS: 20 * NS_PER_US,
+  /** How long it then looks once a turn of the event loop, ns, before it arms an interrupt. */
+  CALLER_POLL_NS: 100 * NS_PER_US,
   /** Completions that one interrupt covers at most. */
   COALESCE_MAX: 16,
   /** How long a completion source is kept referenced after the last request, ms. */

@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** URL of a driver that comes with the package, or of a fixture. */
-export function driverUrl(name: string): string {
+function driverUrl(name: string): string {
   if (name === 'deadly') return new URL('./fixtures/deadly.mjs', import.meta.url).href;
   return pathToFileURL(require.resolve(`warpdrive/drivers/${name}`)).href;
 }
