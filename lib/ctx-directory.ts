@@ -118,11 +118,12 @@ export class CtxDirectory {
 
   #add(
     group: CtxGroup,
-    queue: Omit<ConstructorParameters<typeof Ctx>[0], 'platform' | 'roomMade' | 'wasLost'>,
+    queue: Omit<ConstructorParameters<typeof Ctx>[0], 'platform' | 'interrupted' | 'roomMade' | 'wasLost'>,
   ): void {
     const ctx = new Ctx({
       ...queue,
       platform: this.#platform,
+      interrupted: () => group.look(),
       roomMade: () => group.dispatch(),
       wasLost: (lost) => group.drop(lost, lost.lostReason ?? 'lost'),
     });

@@ -88,6 +88,11 @@ export class CtxGroup {
     this.dispatch();
   }
 
+  /** The thread is awake: every ctx is looked at, which saves the others an interrupt. */
+  look(): void {
+    for (const ctx of [...this.ctxs]) ctx.look();
+  }
+
   /** Launches what can be launched, in order. */
   dispatch(): void {
     // A completion inside a submission would come back here.

@@ -40,6 +40,8 @@ export interface CtxOptions {
   /** Views of the two queue regions. */
   readonly dus: Uint8Array;
   readonly mmio: Uint8Array;
+  /** The thread was interrupted for this ctx: `look` at it, and at whatever else is worth a look now. */
+  readonly interrupted: () => void;
   /** Called after completions made room. */
   readonly roomMade: (ctx: Ctx) => void;
   /** Called once when the queue is lost, before its flights are told. */
@@ -224,6 +226,12 @@ export class Ctx {
   #interrupted(): void {
     // Cleared before the look: an interrupt for whatever is published after it will be sent again.
     Atomics.store(this.#words, queueWord.INTERRUPT_PENDING >>> 2, 0);
+    this.#options.interrupted();
+  }
+
+  /** Takes what is there at the beginning of a turn, and arms for the rest. */
+  look(): void {
+    if (this.inFlight === 0) return;
     this.#newTurn();
     this.reap();
     if (this.inFlight > 0) this.#armSoon();
@@ -239,7 +247,7 @@ export class Ctx {
   #arm(): void {
     this.#armScheduled = false;
     if (this.inFlight === 0 || this.#lostReason !== null) return;
-    const ahead = Math.min(Math.ceil(this.inFlight / 2), limits.COALESCE_MAX);
+    const ahead = this.#interruptAfter();
     if (this.#spins && this.backlogNs <= SPIN_WORTH_NS) {
       if (this.#spin(this.#cqHead + ahead - 1)) return this.#reapAgain();
       if (this.#pollOn()) return;
@@ -249,6 +257,16 @@ export class Ctx {
     const stalled = Atomics.load(this.#words, queueWord.STALLED >>> 2) !== 0;
     if (this.#published(this.#cqHead + ahead - 1) || (stalled && this.#published(this.#cqHead)))
       this.#reapAgain();
+  }
+
+  /**
+   * Completions until the next interrupt: half of what is in flight, or more when the rest keeps the engine busy until
+   * the caller is awake and has submitted again.
+   */
+  #interruptAfter(): number {
+    const { inFlight } = this;
+    const kept = Math.ceil((limits.AHEAD_OF_INTERRUPT_NS * inFlight) / this.backlogNs);
+    return Math.min(Math.max(Math.ceil(inFlight / 2), inFlight - kept), limits.COALESCE_MAX);
   }
 
   /** Looks for a completion for a moment: far cheaper than a message when the work is as short as that. */

@@ -85,6 +85,8 @@ export const limits = {
   CALLER_POLL_NS: 100 * NS_PER_US,
   /** Completions that one interrupt covers at most. */
   COALESCE_MAX: 16,
+  /** Expected work that an engine keeps when it interrupts, ns: about what the caller needs to wake and submit. */
+  AHEAD_OF_INTERRUPT_NS: 150 * NS_PER_US,
   /** How long a completion source is kept referenced after the last request, ms. */
   UNREF_DELAY_MS: 5,
   /** Wall-clock time without progress after which the library asks the kernel for the state of a queue, ms. */
