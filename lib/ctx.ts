@@ -131,7 +131,8 @@ export class Ctx {
     const slot = (this.#sqTail >>> 0) % this.#options.sqDepth;
     const base = slot * this.#options.sqeBytes;
     flight.tag = this.#sqTail >>> 0;
-    this.#ringWords.set(flight.format.template, base >>> 2);
+    const { template } = flight.format;
+    for (let i = 0, to = base >>> 2; i < template.length; i++) this.#ringWords[to + i] = template[i]!;
     flight.format.fill(this.#ring, base, flight);
     this.#flights[slot] = flight;
     this.inFlight += 1;

@@ -9,6 +9,9 @@ import { Arena, type Extent, Mapping } from './arena.js';
 /** One pool mapping: whole 2 MiB leaves, so that one cached translation covers many requests. */
 const MAPPING_BYTES = 64 * MiB;
 
+/** Room for nothing: a request of length zero touches no memory. */
+const NOTHING: Extent = { address: 0, bytes: 0, mapping: new Mapping(0, new Uint8Array(0)), offset: 0 };
+
 export class DmaMemory {
   readonly #platform: Platform;
   readonly #arena = new Arena();
@@ -46,6 +49,7 @@ export class DmaMemory {
 
   /** Room for `bytes`, or null: more is asked for then, and `grown` is called when it comes or some is freed. */
   allocate(bytes: number): Extent | null {
+    if (bytes === 0) return NOTHING;
     const extent = this.#arena.allocate(bytes);
     if (extent !== null) return extent;
     this.#refused = true;
@@ -55,10 +59,11 @@ export class DmaMemory {
 
   /** Takes back what only waited: nobody is called, or two that wait would call each other for ever. */
   freeQuietly(extent: Extent): void {
-    this.#arena.free(extent);
+    if (extent !== NOTHING) this.#arena.free(extent);
   }
 
   free(extent: Extent): void {
+    if (extent === NOTHING) return;
     this.#arena.free(extent);
     // Whoever was refused may wait in another queue than the one that now has room.
     if (!this.#refused) return;

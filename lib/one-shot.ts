@@ -10,7 +10,7 @@ import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, outputTooLarge } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
-import type { Prepared } from './prepared.js';
+import type { OneShotStart, Prepared } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
 import type { DecodePlan, Outcome, SqeFormat } from './user-driver.js';
 import type { Via } from './via.js';
@@ -42,15 +42,6 @@ export interface OneShotOwner {
   tooLarge(request: OneShot): void;
   /** No device will take it; it is in none. */
   abandoned(request: OneShot, reason: string): void;
-}
-
-/** What a one-shot runs on: the format for its input, where it goes, and the bytes that user space dealt with. */
-export interface OneShotStart {
-  readonly group: CtxGroup;
-  readonly format: SqeFormat;
-  readonly skipBytes: number;
-  /** Decoders: the plan for what follows the member that begins there. */
-  readonly next: DecodePlan | null;
 }
 
 const NO_BYTES = Buffer.alloc(0);

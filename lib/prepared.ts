@@ -4,14 +4,27 @@
  */
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
+import type { CtxGroup } from './ctx-group.js';
 import type { DeviceInfo } from './devices.js';
 import { checkOptions } from './options.js';
 import { oneShotRoute, type Routable } from './route.js';
-import type { Operation, UserDriver } from './user-driver.js';
+import type { DecodePlan, Operation, SqeFormat, UserDriver } from './user-driver.js';
+
+/** What a one-shot runs on: where it goes, the format for its input, and what user space deals with itself. */
+export interface OneShotStart {
+  readonly group: CtxGroup;
+  readonly format: SqeFormat;
+  /** Bytes of the input that are not handed over: a container's header. */
+  readonly skipBytes: number;
+  /** Decoders: the plan for what follows the member that begins there. */
+  readonly next: DecodePlan | null;
+}
 
 /** An operation with its options, and the devices that can do it. */
 export interface Prepared extends Routable {
   readonly devices: readonly DeviceInfo[];
+  /** Once known: the start of every one-shot. Stays null for decoders, where it depends on the input. */
+  start: OneShotStart | null;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -55,7 +68,7 @@ export class PreparedOperations {
     const devices = this.#devicesFor(driver, operation.value);
     const { route } = checked.value;
     const oneShot = oneShotRoute(route, devices);
-    const prepared = { operation: operation.value, options: checked.value, devices, oneShot };
+    const prepared = { operation: operation.value, options: checked.value, devices, oneShot, start: null };
     this.#remember(op, fields as Fields, prepared);
     return ok(prepared);
   }

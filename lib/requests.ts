@@ -3,7 +3,7 @@
  * call is admitted, takes one of them, and is settled exactly once.
  */
 import { err, ok, type Result } from 'neverthrow';
-import { deviceLost, type WdError } from '../src/base/errors.js';
+import { type BadData, deviceLost, type WdError } from '../src/base/errors.js';
 import { watchAbort } from './abort.js';
 import type { Admission } from './admission.js';
 import { type BlockRun, encodeBuffer } from './block-run.js';
@@ -16,11 +16,10 @@ import {
   type Call,
   OneShot,
   type OneShotOwner,
-  type OneShotStart,
   type Settle,
   type WdOutput,
 } from './one-shot.js';
-import type { Prepared } from './prepared.js';
+import type { OneShotStart, Prepared } from './prepared.js';
 import { NO_DEVICE_LEFT } from './route.js';
 import { StagedInput } from './staged-input.js';
 import { decodeStream, wholeInput } from './stream-run.js';
@@ -52,11 +51,11 @@ export class Requests implements OneShotOwner {
 
   /** One request: the way of every call that fits one. */
   oneShot(call: Call, input: Uint8Array): void {
-    const start = this.#startOf(call, input);
-    if (start.isErr()) return call.settle(err(start.error));
+    const start = call.prepared.start ?? this.#startOf(call, input);
+    if ('kind' in start) return call.settle(err(start));
     const busy = this.#admission.enter(input.length);
     if (busy !== null) return call.settle(err(busy));
-    const request = new OneShot(this, call, start.value, new StagedInput(input, this.memory));
+    const request = new OneShot(this, call, start, new StagedInput(input, this.memory));
     if (call.signal !== null) request.stopWatching = watchAbort(call.signal, () => this.#abort(request));
     request.group.launch(request);
   }
@@ -190,15 +189,17 @@ export class Requests implements OneShotOwner {
   }
 
   /** Where an input starts: a decoder's format depends on the head of it. */
-  #startOf({ prepared }: Call, input: Uint8Array): Result<OneShotStart, WdError> {
+  #startOf({ prepared }: Call, input: Uint8Array): OneShotStart | BadData {
     const { operation, devices } = prepared;
     const { decode, oneShot } = operation;
     const group = this.#directory.group(devices, oneShot.qcType);
-    if (decode === undefined) return ok({ group, format: oneShot, skipBytes: 0, next: null });
+    if (decode === undefined) {
+      prepared.start = { group, format: oneShot, skipBytes: 0, next: null };
+      return prepared.start;
+    }
     const verdict = decode.parseHeader(input, true);
-    if (verdict.kind !== 'skip')
-      return err(badData(verdict.kind === 'bad' ? verdict.error : decode.truncated));
-    return ok({ group, format: verdict.oneShot, skipBytes: verdict.bytes, next: verdict.next });
+    if (verdict.kind !== 'skip') return badData(verdict.kind === 'bad' ? verdict.error : decode.truncated);
+    return { group, format: verdict.oneShot, skipBytes: verdict.bytes, next: verdict.next };
   }
 
   #withinLimit(call: Call, data: Buffer): Omit<WdOutput, 'via'> {

@@ -14,8 +14,8 @@ export class StagedInput {
   constructor(input: Uint8Array, memory: DmaMemory | null) {
     this.bytes = input.length;
     this.#extent = memory?.allocate(input.length) ?? null;
-    if (this.#extent !== null) this.#extent.mapping.view.set(input, this.#extent.offset);
-    else this.#copy = Uint8Array.prototype.slice.call(input);
+    if (this.#extent === null) this.#copy = Uint8Array.prototype.slice.call(input);
+    else if (input.length > 0) this.#extent.mapping.view.set(input, this.#extent.offset);
   }
 
   /** Moves the bytes into DMA memory if they are not there; null when there is no room now. */
