@@ -73,6 +73,9 @@ export class Ctx {
   #sqTail = 0;
   #cqHead = 0;
   readonly #spins: boolean;
+  /** SQEs in the ring that no doorbell has told of. */
+  #unrung = 0;
+  #ringScheduled = false;
   #armScheduled = false;
   /** When this turn of the event loop has lasted long enough, on the platform's clock. */
   #turnEndsNs = 0;
@@ -138,7 +141,10 @@ export class Ctx {
     this.inFlight += 1;
     this.backlogNs += flight.expectedNs;
     this.#sqTail = (this.#sqTail + 1) | 0;
-    this.#ringDoorbell();
+    this.#unrung += 1;
+    // The first of a burst goes at once; the doorbell is a word fought over with the engine, so others share one.
+    if (this.inFlight === 1 || this.#unrung >= limits.SQES_PER_DOORBELL) this.#ringDoorbell();
+    else this.#ringSoon();
     this.#armSoon();
   }
 
@@ -173,7 +179,17 @@ export class Ctx {
     }
   }
 
+  #ringSoon(): void {
+    if (this.#ringScheduled) return;
+    this.#ringScheduled = true;
+    queueMicrotask(() => {
+      this.#ringScheduled = false;
+      if (this.#unrung > 0) this.#ringDoorbell();
+    });
+  }
+
   #ringDoorbell(): void {
+    this.#unrung = 0;
     // Store the tail, then load the flag; the engine stores the flag, then loads the tail. One of the two sees
     // the other's store.
     Atomics.store(this.#words, queueWord.SQ_TAIL >>> 2, this.#sqTail);

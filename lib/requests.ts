@@ -12,13 +12,7 @@ import type { CtxDirectory } from './ctx-directory.js';
 import type { DmaMemory } from './dma-memory.js';
 import { aborted, badData, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
 import type { Carrier } from './flight.js';
-import {
-  type Call,
-  OneShot,
-  type OneShotOwner,
-  type Settle,
-  type WdOutput,
-} from './one-shot.js';
+import { type Call, OneShot, type OneShotOwner, type Settle, type WdOutput } from './one-shot.js';
 import type { OneShotStart, Prepared } from './prepared.js';
 import { NO_DEVICE_LEFT } from './route.js';
 import { StagedInput } from './staged-input.js';

@@ -32,7 +32,8 @@ export class AtOnce {
     const { form, inputBytes, roomBytes } = request;
     if (form.stateful || form.dictionaryBytes > 0 || (form.compresses && form.flush !== 'finish'))
       return false;
-    if (inputBytes > limits.SEGMENT_INPUT_BYTES || roomBytes > limits.SEGMENT_OUTPUT_BYTES) return false;
+    if (inputBytes > limits.SEGMENT_INPUT_BYTES) return false;
+    if (roomBytes === 0 || roomBytes > limits.SEGMENT_OUTPUT_BYTES) return false;
     const input = dma.readableView(request.source, inputBytes);
     const room = dma.writableView(request.destination, roomBytes);
     if (input === null || room === null) return false;

@@ -85,6 +85,8 @@ export const limits = {
   CALLER_POLL_NS: 100 * NS_PER_US,
   /** Completions that one interrupt covers at most. */
   COALESCE_MAX: 16,
+  /** SQEs that one doorbell covers at most when a caller submits several without a pause. */
+  SQES_PER_DOORBELL: 16,
   /** Expected work that an engine keeps when it interrupts, ns: about what the caller needs to wake and submit. */
   AHEAD_OF_INTERRUPT_NS: 150 * NS_PER_US,
   /** How long a completion source is kept referenced after the last request, ms. */

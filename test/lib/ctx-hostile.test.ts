@@ -103,8 +103,11 @@ test('whatever a device writes, each request ends at most once and the counts ne
   );
 });
 
+/** The end of the caller's turn, when what it left for the end is done. */
+const turn = (): Promise<void> => new Promise((resolve) => queueMicrotask(resolve));
+
 describe('the ring', () => {
-  test('goes on through many passes, and never holds more than depth - 1 requests', () => {
+  test('goes on through many passes, and never holds more than depth - 1 requests', async () => {
     const ring = new HandRing(4);
     for (let pass = 0; pass < 50; pass++) {
       const flights = ring.submit(3);
@@ -112,20 +115,36 @@ describe('the ring', () => {
       expect(() => ring.ctx.submit(new RecordedFlight())).toThrow(/free slot/);
       ring.publish().publish().publish().interrupt();
       expect(flights.map(({ ends }) => ends)).toEqual([['ok 8'], ['ok 8'], ['ok 8']]);
+      await turn();
       expect([ring.word('SQ_TAIL'), ring.word('CQ_HEAD')]).toEqual([3 * (pass + 1), 3 * (pass + 1)]);
     }
   });
 
-  test('wakes an engine that is asleep, once for each doorbell, and one without a free completion slot', () => {
+  test('wakes an engine that is asleep, once for each doorbell, and one without a free completion slot', async () => {
     const ring = new HandRing();
     ring.submit(1);
     expect(ring.wakes).toBe(0);
     ring.setWord('ENGINE_ASLEEP', engineAsleep.NO_REQUESTS);
     ring.submit(1);
+    await turn();
     expect(ring.wakes).toBe(1);
     ring.setWord('ENGINE_ASLEEP', engineAsleep.NO_COMPLETION_SLOT);
     ring.publish().interrupt();
     expect(ring.wakes).toBe(2);
+  });
+
+  test('tells of a burst at once, at every sixteenth request, and when the caller pauses', async () => {
+    const ring = new HandRing(64);
+    const told = (): number => ring.word('SQ_TAIL');
+    ring.submit(1);
+    expect(told()).toBe(1);
+    ring.submit(15);
+    expect(told()).toBe(1);
+    ring.submit(1);
+    expect(told()).toBe(17);
+    ring.submit(3);
+    await turn();
+    expect(told()).toBe(20);
   });
 
   test('what was completed before the engine went away still counts', () => {

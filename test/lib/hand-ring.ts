@@ -79,6 +79,7 @@ export class HandRing {
       ...shape,
       dus,
       mmio: new Uint8Array(this.#mmio.buffer),
+      interrupted: () => this.ctx.look(),
       roomMade: () => {},
       wasLost: (ctx) => this.lost.push(ctx),
     });

@@ -50,7 +50,9 @@ function isDocumented(checker: ts.TypeChecker, symbol: ts.Symbol): boolean {
   const target = (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(symbol) : symbol;
   // What a package of somebody else's exports is documented there.
   const foreign = target.declarations?.every((at) => at.getSourceFile().fileName.includes('/node_modules/'));
-  return foreign === true || [symbol, target].some((each) => each.getDocumentationComment(checker).length > 0);
+  return (
+    foreign === true || [symbol, target].some((each) => each.getDocumentationComment(checker).length > 0)
+  );
 }
 
 /** A statement that computes a Result and looks at it no more. */
