@@ -9,7 +9,7 @@ import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { deviceError, WdFailure } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
-import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat } from './user-driver.js';
+import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat, Transfer } from './user-driver.js';
 
 /** What a finished block leaves. */
 export interface FinishedBlock extends BlockPart {
@@ -31,6 +31,7 @@ class Block extends Flight implements Waiting {
   readonly #memory: DmaMemory;
   readonly #plan: BlockPlan;
   #bytes: Uint8Array | null;
+  readonly #dictionaryBytes: number;
   #source: Extent | null = null;
   #output: Extent | null = null;
   #resolve!: (block: FinishedBlock) => void;
@@ -44,7 +45,7 @@ class Block extends Flight implements Waiting {
     this.#bytes = input.bytes;
     this.#source = this.#copyIn();
     if (this.#source === null && input.borrowed) this.#bytes = Uint8Array.prototype.slice.call(input.bytes);
-    this.dictionaryBytes = input.dictionaryBytes;
+    this.#dictionaryBytes = input.dictionaryBytes;
     this.sourceBytes = input.bytes.length - input.dictionaryBytes;
     this.expectedNs = plan.format.expectedNs(this.sourceBytes);
     this.finished = new Promise((resolve, reject) => {
@@ -59,8 +60,6 @@ class Block extends Flight implements Waiting {
     const room = this.#plan.format.outputRoom(this.sourceBytes);
     this.#output = this.#memory.allocate(room);
     if (this.#output === null) return null;
-    this.source = this.#source.address + this.dictionaryBytes;
-    this.destination = this.#output.address;
     this.destinationBytes = room;
     return this;
   }
@@ -68,10 +67,16 @@ class Block extends Flight implements Waiting {
   unstage(): void {
     if (this.#source === null) return;
     const { mapping, offset } = this.#source;
-    const held = this.dictionaryBytes + this.sourceBytes;
+    const held = this.#dictionaryBytes + this.sourceBytes;
     this.#bytes = mapping.view.slice(offset, offset + held);
     this.#memory.freeQuietly(this.#source);
     this.#source = null;
+  }
+
+  describe(transfer: Transfer): void {
+    transfer.source = this.#source!.address + this.#dictionaryBytes;
+    transfer.destination = this.#output!.address;
+    transfer.dictionaryBytes = this.#dictionaryBytes;
   }
 
   complete(outcome: Outcome, carrier: Carrier): void {

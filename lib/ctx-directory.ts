@@ -6,7 +6,7 @@ import { limits } from '../src/base/limits.js';
 import { type Platform, pollEvent } from '../src/uapi/syscall.js';
 import { Ctx } from './ctx.js';
 import { CtxGroup } from './ctx-group.js';
-import { type DeviceInfo, openQueue } from './devices.js';
+import { type DeviceInfo, type OpenedQueue, openQueue } from './devices.js';
 
 /** What a pool uses, for people to look at. */
 export interface QueueInUse {
@@ -116,10 +116,7 @@ export class CtxDirectory {
     if (group.ctxs.length === 0) group.abandonAll(failures.join('; ') || 'no queue could be opened');
   }
 
-  #add(
-    group: CtxGroup,
-    queue: Omit<ConstructorParameters<typeof Ctx>[0], 'platform' | 'interrupted' | 'roomMade' | 'wasLost'>,
-  ): void {
+  #add(group: CtxGroup, queue: OpenedQueue): void {
     const ctx = new Ctx({
       ...queue,
       platform: this.#platform,

@@ -12,8 +12,9 @@ import { limits } from '../src/base/limits.js';
 import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
 import { CQE_BYTES, CQE_PHASE_OFFSET, dusShape, engineAsleep, queueWord } from '../src/uapi/queue-layout.js';
 import type { Platform } from '../src/uapi/syscall.js';
+import type { OpenedQueue } from './devices.js';
 import type { Flight } from './flight.js';
-import type { Outcome } from './user-driver.js';
+import type { Outcome, Transfer } from './user-driver.js';
 import type { Via } from './via.js';
 
 /** Expected work up to which the caller looks for completions itself before it relies on an interrupt, ns. */
@@ -27,19 +28,8 @@ const LOOKS_PER_TIME_CHECK = 16;
 const PHASE_HALF_WORD = CQE_PHASE_OFFSET / 2;
 const SQ_HEAD_HALF_WORD = 4;
 
-export interface CtxOptions {
+export interface CtxOptions extends OpenedQueue {
   readonly platform: Platform;
-  readonly fd: number;
-  /** Device name as in /dev, for `via`. */
-  readonly device: string;
-  readonly queueNumber: number;
-  readonly qcType: 0 | 1;
-  readonly sqeBytes: number;
-  readonly sqDepth: number;
-  readonly cqDepth: number;
-  /** Views of the two queue regions. */
-  readonly dus: Uint8Array;
-  readonly mmio: Uint8Array;
   /** The thread was interrupted for this ctx: `look` at it, and at whatever else is worth a look now. */
   readonly interrupted: () => void;
   /** Called after completions made room. */
@@ -69,6 +59,7 @@ export class Ctx {
   readonly #txStatusWord: number;
   readonly #flights: (Flight | undefined)[];
   readonly #outcome: Outcome = newOutcome();
+  readonly #transfer: Transfer = newTransfer();
   /** Free-running, modulo 2^32. */
   #sqTail = 0;
   #cqHead = 0;
@@ -136,7 +127,7 @@ export class Ctx {
     flight.tag = this.#sqTail >>> 0;
     const { template } = flight.format;
     for (let i = 0, to = base >>> 2; i < template.length; i++) this.#ringWords[to + i] = template[i]!;
-    flight.format.fill(this.#ring, base, flight);
+    flight.format.fill(this.#ring, base, this.#transferOf(flight));
     this.#flights[slot] = flight;
     this.inFlight += 1;
     this.backlogNs += flight.expectedNs;
@@ -177,6 +168,21 @@ export class Ctx {
       this.#flights[slot] = undefined;
       if (flight !== undefined) this.#settled(flight).lost(reason, this);
     }
+  }
+
+  #transferOf(flight: Flight): Transfer {
+    const transfer = this.#transfer;
+    transfer.tag = flight.tag;
+    transfer.sourceBytes = flight.sourceBytes;
+    transfer.destinationBytes = flight.destinationBytes;
+    transfer.dictionaryBytes = 0;
+    transfer.state = 0;
+    transfer.streamNew = false;
+    transfer.final = true;
+    transfer.checksum = 0;
+    transfer.totalBytes = 0;
+    flight.describe(transfer);
+    return transfer;
   }
 
   #ringSoon(): void {
@@ -335,6 +341,22 @@ export class Ctx {
   #newTurn(nowNs = this.#platform.nowNs()): void {
     this.#turnEndsNs = nowNs + TURN_NS;
   }
+}
+
+function newTransfer(): Transfer {
+  return {
+    tag: 0,
+    source: 0,
+    sourceBytes: 0,
+    destination: 0,
+    destinationBytes: 0,
+    dictionaryBytes: 0,
+    state: 0,
+    streamNew: false,
+    final: true,
+    checksum: 0,
+    totalBytes: 0,
+  };
 }
 
 function newOutcome(): Outcome {

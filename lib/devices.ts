@@ -29,12 +29,14 @@ export interface DeviceInfo {
 /** What an opened and started queue consists of. */
 export interface OpenedQueue {
   readonly fd: number;
+  /** Device name as in /dev. */
   readonly device: string;
   readonly queueNumber: number;
   readonly qcType: 0 | 1;
   readonly sqeBytes: number;
   readonly sqDepth: number;
   readonly cqDepth: number;
+  /** Views of the two queue regions. */
   readonly dus: Uint8Array;
   readonly mmio: Uint8Array;
 }

@@ -1,6 +1,6 @@
 /**
- * A request on its way through a queue: the addresses that go into its SQE, and who is told of its end. Exactly
- * one of `complete` and `lost` is called, once.
+ * A request on its way through a queue: what goes into its SQE, and who is told of its end. Exactly one of `complete`
+ * and `lost` is called, once. Many of them may wait at the same time, so one holds little.
  */
 import type { Outcome, SqeFormat, Transfer } from './user-driver.js';
 import type { Via } from './via.js';
@@ -13,23 +13,19 @@ export interface Carrier {
   via(reason: string, attempts: number): Via;
 }
 
-export abstract class Flight implements Transfer {
+export abstract class Flight {
+  /** Tag of its SQE, set by the ctx. */
   tag = 0;
-  source = 0;
+  /** Input, and room for output: what comes back is checked against them. */
   sourceBytes = 0;
-  destination = 0;
   destinationBytes = 0;
-  dictionaryBytes = 0;
-  state = 0;
-  streamNew = false;
-  final = true;
-  checksum = 0;
-  totalBytes = 0;
   /** Device time that the request is expected to take, ns. */
   expectedNs = 0;
 
   /** The shape of its SQE. */
   abstract readonly format: SqeFormat;
+  /** Writes its addresses into `transfer`, which has its tag and lengths, and otherwise what a lone request has. */
+  abstract describe(transfer: Transfer): void;
   /** The device has finished. `outcome` is valid during the call only. */
   abstract complete(outcome: Outcome, carrier: Carrier): void;
   /** The queue ended first; nothing of the request is in the device any more. */

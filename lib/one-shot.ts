@@ -12,7 +12,7 @@ import { badData, deviceError, outputTooLarge } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
 import type { OneShotStart, Prepared } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
-import type { DecodePlan, Outcome, SqeFormat } from './user-driver.js';
+import type { DecodePlan, Outcome, SqeFormat, Transfer } from './user-driver.js';
 import type { Via } from './via.js';
 
 /** What a call answers. */
@@ -80,12 +80,9 @@ export class OneShot extends Flight implements Waiting {
 
   launch(): Flight | null {
     const { memory } = this.#owner;
-    const source = this.input.extent(memory);
-    if (source === null) return null;
+    if (this.input.extent(memory) === null) return null;
     this.#output ??= memory.allocate(this.#roomBytes);
     if (this.#output === null) return null;
-    this.source = source.address + this.#skipBytes;
-    this.destination = this.#output.address;
     this.destinationBytes = this.#roomBytes;
     this.attempts += 1;
     return this;
@@ -93,6 +90,11 @@ export class OneShot extends Flight implements Waiting {
 
   unstage(): void {
     this.input.unstage(this.#owner.memory);
+  }
+
+  describe(transfer: Transfer): void {
+    transfer.source = this.input.address + this.#skipBytes;
+    transfer.destination = this.#output!.address;
   }
 
   complete(outcome: Outcome, carrier: Carrier): void {

@@ -37,6 +37,11 @@ export class StagedInput {
     this.#extent = null;
   }
 
+  /** Where the bytes are for a device; they have been moved into DMA memory. */
+  get address(): number {
+    return this.#extent!.address;
+  }
+
   /** The bytes where they are now. */
   view(): Uint8Array {
     if (this.#extent === null) return this.#copy!;

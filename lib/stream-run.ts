@@ -8,7 +8,7 @@ import type { Ctx } from './ctx.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, WdFailure } from './failures.js';
 import { Flight } from './flight.js';
-import type { DecodePlan, HeaderVerdict, Outcome, SqeFormat, StreamPlan } from './user-driver.js';
+import type { DecodePlan, HeaderVerdict, Outcome, SqeFormat, StreamPlan, Transfer } from './user-driver.js';
 
 /** What one stateful request came to. */
 interface StepResult {
@@ -19,12 +19,22 @@ interface StepResult {
 
 class StreamFlight extends Flight {
   readonly format: SqeFormat;
+  readonly #fields: Partial<Transfer>;
   readonly #settle: (outcome: Outcome | null, reason: string) => void;
 
-  constructor(format: SqeFormat, settle: (outcome: Outcome | null, reason: string) => void) {
+  constructor(
+    format: SqeFormat,
+    fields: Partial<Transfer>,
+    settle: (outcome: Outcome | null, reason: string) => void,
+  ) {
     super();
     this.format = format;
+    this.#fields = fields;
     this.#settle = settle;
+  }
+
+  describe(transfer: Transfer): void {
+    Object.assign(transfer, this.#fields);
   }
 
   complete(outcome: Outcome): void {
@@ -63,13 +73,17 @@ class StreamSession {
     const bytes = Math.min(input.length, this.#plan.chunkBytes);
     this.#input.mapping.view.set(input.subarray(0, bytes), this.#input.offset);
     this.requests += 1;
+    await this.#room();
     return new Promise((resolve, reject) => {
-      const flight = new StreamFlight(this.#plan.format, (outcome, reason) => {
+      const flight = new StreamFlight(this.#plan.format, this.#fields(), (outcome, reason) => {
         if (outcome === null) return reject(new WdFailure(deviceLost(this.#ctx.device, reason)));
         if (outcome.verdict === 'failed') return reject(new WdFailure(this.#failure(outcome)));
         resolve(this.#taken(outcome));
       });
-      this.#address(flight, bytes);
+      flight.sourceBytes = bytes;
+      flight.destinationBytes = this.#plan.roomBytes;
+      flight.expectedNs = this.#plan.format.expectedNs(bytes);
+      this.#started = true;
       this.#ctx.submit(flight);
     });
   }
@@ -78,24 +92,32 @@ class StreamSession {
     for (const extent of [this.#state, this.#input, this.#output]) this.#memory.free(extent);
   }
 
+  /** Waits until the ctx, which the stream cannot leave, has a free slot. */
+  async #room(): Promise<void> {
+    while (this.#ctx.room <= 0) {
+      if (this.#ctx.lostReason !== null) {
+        throw new WdFailure(deviceLost(this.#ctx.device, this.#ctx.lostReason));
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   #take(bytes: number): Extent {
     const extent = this.#memory.allocate(bytes);
     if (extent !== null) return extent;
     throw new WdFailure(deviceLost(this.#ctx.device, 'no DMA memory is left for a stream'));
   }
 
-  #address(flight: StreamFlight, bytes: number): void {
-    flight.source = this.#input.address;
-    flight.sourceBytes = bytes;
-    flight.destination = this.#output.address;
-    flight.destinationBytes = this.#plan.roomBytes;
-    flight.state = this.#state.address;
-    flight.streamNew = !this.#started;
-    flight.final = false;
-    flight.checksum = this.#checksum;
-    flight.totalBytes = this.#totalBytes;
-    flight.expectedNs = this.#plan.format.expectedNs(bytes);
-    this.#started = true;
+  #fields(): Partial<Transfer> {
+    return {
+      source: this.#input.address,
+      destination: this.#output.address,
+      state: this.#state.address,
+      streamNew: !this.#started,
+      final: false,
+      checksum: this.#checksum,
+      totalBytes: this.#totalBytes,
+    };
   }
 
   #taken(outcome: Outcome): StepResult {

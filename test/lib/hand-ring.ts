@@ -33,6 +33,8 @@ export class RecordedFlight extends Flight {
     this.destinationBytes = sourceBytes;
   }
 
+  describe(): void {}
+
   complete({ verdict, produced }: Outcome): void {
     this.ends.push(`${verdict} ${produced}`);
   }
