@@ -226,6 +226,9 @@ export class Ctx {
     const slot = this.#cq[entry * (CQE_BYTES / 2) + SQ_HEAD_HALF_WORD]!;
     const flight = slot < this.#options.sqDepth ? this.#flights[slot] : undefined;
     if (flight === undefined) return `a completion names slot ${slot}, which has no request`;
+    // A queue completes in order. Taken out of order, a slot would be used again under a request that still has it.
+    const oldest = (this.#cqHead >>> 0) % this.#options.sqDepth;
+    if (slot !== oldest) return `a completion names slot ${slot} before slot ${oldest}`;
     const outcome = this.#outcome;
     outcome.dataError = null;
     flight.format.read(this.#ring, slot * this.#options.sqeBytes, outcome);

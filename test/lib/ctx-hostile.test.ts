@@ -133,6 +133,14 @@ describe('the ring', () => {
     expect(ring.wakes).toBe(2);
   });
 
+  test('a completion out of order ends the ctx, and every request is told', () => {
+    const ring = new HandRing(4);
+    const flights = ring.submit(3);
+    ring.publish({ slot: 2 }).interrupt();
+    expect(flights.map(({ ends }) => ends.length)).toEqual([1, 1, 1]);
+    expect(ring.ctx.room).toBe(0);
+  });
+
   test('tells of a burst at once, at every sixteenth request, and when the caller pauses', async () => {
     const ring = new HandRing(64);
     const told = (): number => ring.word('SQ_TAIL');
