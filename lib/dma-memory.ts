@@ -71,11 +71,6 @@ export class DmaMemory {
     queueMicrotask(this.#grown);
   }
 
-  /** The largest extent that can ever be had. */
-  get extentBytesMax(): number {
-    return Math.min(MAPPING_BYTES, this.#limitBytes);
-  }
-
   #growBeside(): void {
     if (this.#growing || this.#full) return;
     this.#growing = true;

@@ -57,7 +57,6 @@ class StreamSession {
   #started = false;
   #checksum = 0;
   #totalBytes = 0;
-  requests = 0;
 
   constructor(plan: StreamPlan, parts: { memory: DmaMemory; ctx: Ctx }) {
     this.#plan = plan;
@@ -72,7 +71,6 @@ class StreamSession {
   async step(input: Uint8Array): Promise<StepResult> {
     const bytes = Math.min(input.length, this.#plan.chunkBytes);
     this.#input.mapping.view.set(input.subarray(0, bytes), this.#input.offset);
-    this.requests += 1;
     await this.#room();
     return new Promise((resolve, reject) => {
       const flight = new StreamFlight(this.#plan.format, this.#fields(), (outcome, reason) => {
