@@ -10,7 +10,12 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
 });
 
 export class Crc32c {
-  #register = 0xffff_ffff;
+  #register: number;
+
+  /** Goes on after bytes whose checksum is `value`; 0 = none yet. */
+  constructor(value = 0) {
+    this.#register = (value ^ 0xffff_ffff) >>> 0;
+  }
 
   add(bytes: Uint8Array): void {
     let register = this.#register;

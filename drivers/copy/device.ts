@@ -16,25 +16,33 @@ import { Crc32c } from './crc32c.js';
 import {
   COPY_BYTES_MAX,
   copyOperation,
+  copyProgress,
   copyRegisters,
   copySqe,
   copyStatus,
+  PROGRESS_VERSION,
   RESERVED_FROM,
 } from './layout.js';
 
 const sqe = copySqe.fields;
+const progress = copyProgress.fields;
 const SEGMENT_BYTES = limits.SEGMENT_INPUT_BYTES;
 const segmentNs = (bytes: number): number => bytes * 0.1;
 
 class CopyDevice implements DeviceModel {
   #requests = 0;
 
-  *execute({ sqe: view }: SqeRequest, dma: Dma): Generator<number, void, void> {
+  *execute({ sqe: view, progress: kept }: SqeRequest, dma: Dma): Generator<number, void, void> {
+    if (progress.version.read(kept, 0) === 0) this.#begin(view);
+    progress.version.write(kept, 0, PROGRESS_VERSION);
+    if (isMalformed(view)) sqe.status.write(view, 0, copyStatus.MALFORMED);
+    else if (sqe.bytes.read(view, 0) > 0) yield* transfer(view, dma, kept);
+  }
+
+  #begin(view: DataView): void {
     this.#requests = (this.#requests + 1) >>> 0;
     sqe.processed.write(view, 0, 0);
     sqe.status.write(view, 0, copyStatus.DONE);
-    if (isMalformed(view)) sqe.status.write(view, 0, copyStatus.MALFORMED);
-    else if (sqe.bytes.read(view, 0) > 0) yield* transfer(view, dma);
   }
 
   costNs(): number {
@@ -69,14 +77,14 @@ function isMalformed(view: DataView): boolean {
   return false;
 }
 
-/** Section 3, segment by segment; `processed` always says how far it came. */
-function* transfer(view: DataView, dma: Dma): Generator<number, void, void> {
+/** Section 3, segment by segment; `processed` always says how far it came, and `kept` what a later run needs. */
+function* transfer(view: DataView, dma: Dma, kept: DataView): Generator<number, void, void> {
   const operation = sqe.operation.read(view, 0);
   const bytes = sqe.bytes.read(view, 0);
   const source = readAddress(sqe.source, view, 0);
   const destination = readAddress(sqe.destination, view, 0);
-  const crc = new Crc32c();
-  for (let done = 0; done < bytes; ) {
+  const crc = new Crc32c(progress.crc.read(kept, 0));
+  for (let done = progress.done.read(kept, 0); done < bytes; ) {
     const part = Math.min(SEGMENT_BYTES, bytes - done);
     if (operation === copyOperation.copy) {
       const from = yield* dma.read(advance(source, done), part);
@@ -94,6 +102,8 @@ function* transfer(view: DataView, dma: Dma): Generator<number, void, void> {
     }
     done += part;
     sqe.processed.write(view, 0, done);
+    progress.done.write(kept, 0, done);
+    progress.crc.write(kept, 0, crc.value);
     if (done < bytes) yield segmentNs(part);
   }
   stop(view, bytes, operation === copyOperation.crc32c ? crc.value : bytes);

@@ -17,6 +17,14 @@ export const copySqe = defineLayout('copy SQE', 64, 'drivers/copy/SPEC.md sectio
   processed: { at: 40, doc: 'out: bytes handled before the request ended' },
 });
 
+/** Section 5: what is kept of a request that was left between two segments. All zero: it has not begun. */
+export const copyProgress = defineLayout('copy progress', 12, 'drivers/copy/SPEC.md section 5', {
+  version: { at: 0, doc: 'of this layout; 0 = the request has not begun' },
+  done: { at: 4, doc: 'bytes handled' },
+  crc: { at: 8, doc: 'crc32c: checksum of the bytes handled' },
+});
+export const PROGRESS_VERSION = 1;
+
 export const copyOperation = { copy: 1, fill: 2, compare: 3, crc32c: 4 } as const;
 export type CopyOperation = keyof typeof copyOperation;
 

@@ -152,7 +152,7 @@ class ZipDevice implements DeviceModel {
 }
 
 /** A request while it is executed. */
-interface Work extends SqeRequest {
+interface Work extends Omit<SqeRequest, 'progress'> {
   readonly parsed: ZipRequest;
   readonly memory: RequestMemory;
 }

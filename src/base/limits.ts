@@ -11,8 +11,30 @@ export const limits = {
   MEMORY_BYTES: GiB,
   MEMORY_BYTES_MIN: 32 * MiB,
   MEMORY_BYTES_MAX: 4 * GiB - MEGAPAGE_BYTES,
+  /**
+   * Guest-physical address at which the memory of every domain but the host's begins. Not 0, and not where physical
+   * memory lies by default: an address of one kind that is taken for the other then names nothing.
+   */
+  GUEST_BASE: GiB,
+  /** Memory of one such domain, bytes: guest-physical addresses are below 4 GiB, too. */
+  GUEST_BYTES_MAX: 3 * GiB,
   /** Coprocessor instances of one kind that a default machine has at most, whatever the number of cores. */
   ENGINES_MAX: 16,
+  /** Smallest memory that a configuration or a call can give such a domain, bytes: one block of a carve-out. */
+  DOMAIN_BYTES_MIN: MEGAPAGE_BYTES,
+  /** What a start-up configuration leaves to the host, bytes: its processes, tables of all domains, queue contexts. */
+  HOST_BYTES_MIN: 16 * MiB,
+  /** What a domain costs the host beside its memory, bytes: the tables of its second stage and of its devices. */
+  DOMAIN_TABLE_BYTES: 64 * KiB,
+  /** Creations, attachments and ends of domains that may wait for each other; further calls are refused. */
+  DOMAIN_CHANGES_WAITING: 256,
+  /** Characters of a start-up configuration, and how many objects and arrays in it lie inside each other. */
+  CONFIG_TEXT_LENGTH_MAX: MiB,
+  CONFIG_DEPTH_MAX: 32,
+  /** Characters of the name of an instance, a domain or a policy. */
+  NAME_LENGTH_MAX: 64,
+  /** Domains that share one instance at most: each has a context of its own there. */
+  CONTEXTS_PER_INSTANCE: 1024,
   /** Coprocessor instances on one machine: the device directory has one level of 128 entries. */
   INSTANCES_MAX: 128,
 
@@ -24,15 +46,35 @@ export const limits = {
   PASID_MAX: 2 ** 20 - 1,
   /** Open files of one process. */
   OPEN_FILES_PER_PROCESS: 4096,
+  /** Largest share of a process among those of its domain: its turns are this many times as long as the shortest. */
+  PROCESS_WEIGHT_MAX: 1024,
   /** Processes of one machine. */
   PROCESSES_MAX: 4096,
 
   /** Mappings of one process, two for each open queue included. */
   MAPPINGS_PER_PROCESS: 16_384,
+  /** Parts of one mapping that differ in protection: a page fault looks through them. */
+  PROTECTION_RUNS_PER_MAPPING: 1024,
   /** Bytes of one mapping: the size of all memory that a machine can have. */
   MAPPING_BYTES_MAX: 4 * GiB,
-  /** Bytes that one readMemory or writeMemory copies. */
+  /** Bytes that one readMemory or writeMemory copies, and one load or store of a user thread. */
   MEMORY_COPY_BYTES_MAX: 64 * MiB,
+  /** Bytes that a user thread copies inside one access epoch: bounds how long the kernel waits for it. */
+  ACCESS_BYTES_MAX: 64 * KiB,
+  /** Page faults in a row that a load or store answers with another try although no byte was copied in between. */
+  PAGE_FAULT_RETRIES: 8,
+  /** How often a kernel thread that waits for a user thread looks whether that thread has ended, ns. */
+  THREAD_END_LOOK_NS: 50 * NS_PER_MS,
+  /** Pages that were written out of memory, of all processes together, bytes. */
+  SWAP_BYTES: 256 * MiB,
+  /** Pages that are written out at once when a frame is needed: one invalidation for all of them. */
+  RECLAIM_PAGES: 32,
+  /** How often room is made for one page fault before it fails for want of memory: others may be quicker to take it. */
+  RECLAIM_ATTEMPTS: 16,
+  /** Frames that one process may have pinned: 64 MiB. */
+  PINNED_FRAMES_PER_PROCESS: 16_384,
+  /** Pins of one process. */
+  PINS_PER_PROCESS: 4096,
   /** Calls that may wait for a change of one queue's state; further ones are answered EAGAIN. */
   QUEUE_CALLS_WAITING: 16,
   /** Characters of a path or of the text written to an attribute. */
@@ -48,6 +90,8 @@ export const limits = {
   SEGMENT_OUTPUT_BYTES: 64 * KiB,
   /** Length of one ZIP request, bytes (the hardware's own limit). */
   REQUEST_BYTES_MAX: 8 * MiB,
+  /** What a model that can resume a request may note about how far it came, bytes. */
+  REQUEST_PROGRESS_BYTES: 64,
   /** Bytes that a request is charged at least: a flood of empty ones must not hold its turn for long. */
   REQUEST_BYTES_CHARGED_MIN: 256,
   /** Bytes that one queue is served before the engine turns to the next (deficit round robin). */
@@ -57,16 +101,27 @@ export const limits = {
   ATC_ENTRIES: 1024,
   /** Translations that the IOMMU's own cache holds. */
   IOTLB_ENTRIES: 1024,
+  /** Table pointers that the IOMMU's walk cache holds of each stage: 64 bytes each, and one serves 2 MiB. */
+  IOMMU_WALK_ENTRIES: 256,
+  /** Contexts that each directory cache of the IOMMU holds: devices, and processes. */
+  IOMMU_DIRECTORY_ENTRIES: 64,
   /** Entries of the IOMMU's command, fault and page-request queues. */
   IOMMU_QUEUE_ENTRIES: 256,
   /** Pages that one invalidation names one by one; above it the whole address space is dropped, at bounded cost. */
   INVALIDATION_PAGES_MAX: 32,
+  /**
+   * How long a device may take to acknowledge an invalidation or to answer a control call before it is reset, ns. A
+   * segment takes milliseconds, an engine thread on a busy machine may wait long for a core; PCI Express allows a minute.
+   */
+  INVALIDATION_TIMEOUT_NS: 5 * NS_PER_SECOND,
   /** Commands that wait for room in the command queue before they are widened and merged. */
   IOMMU_COMMAND_BACKLOG: 4096,
   /** Unrecoverable DMA faults that are kept for diagnosis. */
   FAULT_HISTORY: 256,
   /** Page requests that one address space may have waiting; more are refused. */
   PAGE_REQUESTS_PER_PASID: 64,
+  /** Within what time a page request group is answered, whatever its handler does, ns. PCI Express leaves it open. */
+  PAGE_REQUEST_TIMEOUT_NS: 10 * NS_PER_SECOND,
   /** Pages of one access that the port asks for in one group. */
   PAGES_PER_REQUEST_GROUP: 32,
   /** How often a port retries an access whose page request was answered with success. */
@@ -95,6 +150,8 @@ export const limits = {
   STALL_BACKSTOP_MS: 5000,
   /** Time that a worker may take to start, ms. */
   WORKER_START_MS: 30_000,
+  /** Ends of an engine thread after each of which it is started again, when no queue was given back in good order between them. */
+  ENGINE_RESTARTS_MAX: 8,
   /** Niceness of engine threads where the system allows it: keeps the application's event loop smooth. */
   ENGINE_NICENESS: 19,
 
@@ -122,12 +179,54 @@ export const limits = {
 
   /** Records that a trace keeps. */
   TRACE_TAIL: 4096,
-  /** Watchdog of one hardware step on the virtual clock, ns. */
-  STEP_TIMEOUT_NS: 100 * NS_PER_MS,
+  /** Within what time each step of a context switch must be answered, ns; then the device is reset. */
+  STEP_TIMEOUT_NS: 2 * NS_PER_SECOND,
+  /** How long a device may deny a switch before its context is reset, ns; a domain may be given more. */
+  DRAIN_DEADLINE_NS: 500 * NS_PER_MS,
+  /** Least and most that the framework waits before it asks again after a denial, ns. */
+  SWITCH_RETRY_NS_MIN: 10 * NS_PER_US,
+  SWITCH_RETRY_NS_MAX: 100 * NS_PER_MS,
+  /** Time slice of a vcoproc under a policy that does not say otherwise, ns: what the Xen RFC's implementation used. */
+  TIME_SLICE_NS: 6 * NS_PER_MS,
+  /** Shortest and longest slice that can be set, ns: a switch costs tens of us; nobody waits longer than he would for a page. */
+  TIME_SLICE_NS_MIN: 100 * NS_PER_US,
+  TIME_SLICE_NS_MAX: 10 * NS_PER_SECOND,
+  /** How long a vcoproc runs before a wake can take the coproc from it, and the most that can be set, ns. */
+  MIN_RUN_NS: 500 * NS_PER_US,
+  MIN_RUN_NS_MAX: 100 * NS_PER_MS,
+  /** Weight of a vcoproc by default and at most (Xen credit2). */
+  WEIGHT: 256,
+  WEIGHT_MAX: 65_535,
+  /** Time over which a cap is kept, ns; and its bounds. */
+  CAP_WINDOW_NS: 100 * NS_PER_MS,
+  CAP_WINDOW_NS_MIN: NS_PER_MS,
+  CAP_WINDOW_NS_MAX: 10 * NS_PER_SECOND,
+  /** Shortest budget, ns (Xen RTDS), and longest period. */
+  BUDGET_NS_MIN: 10 * NS_PER_US,
+  PERIOD_NS_MAX: 10 * NS_PER_SECOND,
+  /** Time that a vcoproc can owe to the others, ns: keeps sums below 2^53; a device is reset long before it denies this long. */
+  DEBT_NS_MAX: 3600 * NS_PER_SECOND,
+  /** Time that a vcoproc which sleeps can be owed by the others, ns: two denials. */
+  CLAIM_NS_MAX: NS_PER_SECOND,
+  /** How often a context may fail to start or stop before it is taken out of service. */
+  CONTEXT_FAILURES_MAX: 3,
+  /** How often an instance may have to be reset by the framework before it is taken out of service. */
+  DEVICE_FAILURES_MAX: 3,
+  /** Writes to registers that wait for their context to be loaded; further ones are held back. */
+  STACKED_WRITES: 64,
+  /** Device interrupts that one context may raise in INTERRUPT_WINDOW_NS; what comes more often is told once, counted. */
+  INTERRUPTS_PER_WINDOW: 64,
+  INTERRUPT_WINDOW_NS: NS_PER_MS,
 } as const;
 
 assert(limits.MEMORY_BYTES <= limits.MEMORY_BYTES_MAX, 'the default memory is allowed');
 assert(limits.MEMORY_BYTES % MEGAPAGE_BYTES === 0, 'memory is made of whole megapages');
+assert(limits.GUEST_BASE >= limits.MEMORY_BYTES, 'guest and physical addresses differ');
+assert(limits.GUEST_BASE % MEGAPAGE_BYTES === 0, 'memory of domains can be mapped by megapages');
+assert(limits.HOST_BYTES_MIN < limits.MEMORY_BYTES_MIN, 'the smallest machine has room for its host');
+assert(limits.DOMAIN_BYTES_MIN % MEGAPAGE_BYTES === 0, 'the smallest domain has a whole block');
+assert(limits.GUEST_BASE + limits.GUEST_BYTES_MAX <= 4 * GiB, 'guest addresses fit an entry of a page table');
+assert(limits.ACCESS_BYTES_MAX >= PAGE_BYTES, 'an access may copy a page');
 assert(limits.SEGMENT_INPUT_BYTES % PAGE_BYTES === 0, 'segments are made of pages');
 assert(limits.BLOCK_BYTES_MAX <= limits.REQUEST_BYTES_MAX, 'a block fits one request');
 assert(limits.BLOCK_BYTES_MIN > limits.DICTIONARY_BYTES, 'a block is larger than its dictionary');
@@ -137,5 +236,9 @@ assert(limits.INVALIDATION_PAGES_MAX < limits.IOMMU_QUEUE_ENTRIES, 'the command 
 assert(
   limits.MAPPINGS_PER_PROCESS >= 2 * limits.OPEN_FILES_PER_PROCESS,
   'a process can map every queue that it can open',
+);
+assert(
+  limits.CLAIM_NS_MAX >= 2 * limits.DRAIN_DEADLINE_NS,
+  'a victim of a denial may sleep and not lose by it',
 );
 assert(limits.COALESCE_MAX < limits.QUEUE_DEPTH, 'an interrupt comes before the queue is full');

@@ -24,13 +24,18 @@ interface Event {
   cancelled: boolean;
 }
 
+/** Below this many cancelled events it is not worth the while to take them out. */
+const COMPACT_FROM = 64;
+
 function before(a: Event, b: Event): boolean {
   return a.atNs < b.atNs || (a.atNs === b.atNs && a.sequence < b.sequence);
 }
 
 /** A clock that moves only when it is told to, with its event queue (a binary heap). */
 export class VirtualClock implements Clock {
-  readonly #heap: Event[] = [];
+  #heap: Event[] = [];
+  /** Events in the heap that were cancelled. */
+  #cancelled = 0;
   #nowNs = 0;
   #sequence = 0;
   #dispatched = 0;
@@ -50,7 +55,10 @@ export class VirtualClock implements Clock {
     this.#heap.push(event);
     this.#siftUp(this.#heap.length - 1);
     return () => {
+      if (event.cancelled) return;
       event.cancelled = true;
+      this.#cancelled += 1;
+      if (this.#cancelled > COMPACT_FROM && this.#cancelled * 2 > this.#heap.length) this.#compact();
     };
   }
 
@@ -59,12 +67,24 @@ export class VirtualClock implements Clock {
     for (;;) {
       const event = this.#pop();
       if (event === undefined) return false;
-      if (event.cancelled) continue;
+      if (event.cancelled) {
+        this.#cancelled -= 1;
+        continue;
+      }
+      // From here on cancelling it changes nothing.
+      event.cancelled = true;
       this.#nowNs = event.atNs;
       this.#dispatched += 1;
       event.fire();
       return true;
     }
+  }
+
+  /** Takes the cancelled events out: alarms that never go off must not pile up until they are due. */
+  #compact(): void {
+    // Sorted by `before`, an array is a heap.
+    this.#heap = this.#heap.filter(({ cancelled }) => !cancelled).sort((a, b) => (before(a, b) ? -1 : 1));
+    this.#cancelled = 0;
   }
 
   #pop(): Event | undefined {

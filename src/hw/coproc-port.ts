@@ -28,12 +28,22 @@ export interface QueueBinding {
   readonly cqDepth: number;
   /** Which user thread waits for this queue's completions, as the host numbers them. */
   readonly waiter: number;
+  /** Process that it belongs to: queues of one process share its turns. */
+  readonly process: number;
+  /** Share of that process among those of its context: turns are this many times as long. At least 1. */
+  readonly weight: number;
 }
 
 /** Unrequested news from the hardware. */
 export type CoprocIrq =
   /** A queue broke a rule of the ring and was stopped; every other queue goes on. */
   | { readonly kind: 'queueError'; readonly queueNumber: number; readonly reason: QueueErrorReason }
+  /** Another domain waits for the coproc, and this one asked to be told: it should let its requests end. */
+  | { readonly kind: 'pleaseYield' }
+  /** The device model raised an interrupt line; what it means is in the device's SPEC.md. */
+  | { readonly kind: 'device'; readonly line: number }
+  /** The instance was reset without being asked: it holds no queue any more, and can be used again. */
+  | { readonly kind: 'reset'; readonly reason: string }
   /** The instance is gone: its engine thread ended. */
   | { readonly kind: 'lost'; readonly reason: string };
 

@@ -74,10 +74,22 @@ export interface SqeRequest {
   readonly qcType: number;
   /** Key of the process and queue epoch, for state that a model keeps between requests of one session. */
   readonly owner: number;
+  /**
+   * Preemption `resume`: how far the request has come, REQUEST_PROGRESS_BYTES bytes of plain data, all zero when it
+   * begins. The model keeps it up to date at every yield; `execute` is called anew with what it holds when the request
+   * was left in the middle, maybe on another instance.
+   */
+  readonly progress: DataView;
 }
 
 /** How far a model can be switched away from in the middle of a request. */
 export type Preemption = 'none' | 'park' | 'restart' | 'resume';
+
+/** What a model can do besides answering requests. */
+export interface DeviceSignals {
+  /** Raises interrupt line `line`: its owner is told, once for each raise, unless there are too many. */
+  interrupt(line: number): void;
+}
 
 /** One powered-on device. The engine calls it from one thread, one `execute` step at a time. */
 export interface DeviceModel {
@@ -110,12 +122,26 @@ export interface DeviceDescription {
   readonly preemption: Preemption;
   /** Registers of the device, outside its queues. */
   readonly registers: readonly RegisterSpec[];
-  /** Powers one instance on. */
-  create(): DeviceModel;
+  /** Its accesses to memory go past the IOMMU: domains must not share it. Absent: the IOMMU checks each. */
+  readonly unprotected?: true;
+  /** Powers one context of an instance on. */
+  create(signals: DeviceSignals): DeviceModel;
 }
 
-/** What a read or write of a register does. */
-export type RegisterAccess = 'RW' | 'RO' | 'W1C' | 'read-clear' | 'doorbell' | 'live';
+/**
+ * What a read or write of a register does.
+ *
+ * | kind | read | write |
+ * |---|---|---|
+ * | `RW` | what was written last | stores |
+ * | `RO` | what the device stored | ignored |
+ * | `W1C` | what the device stored | clears the bits that are 1 in the value |
+ * | `read-clear` | what the device stored, which is 0 afterwards | ignored |
+ * | `doorbell` | 0 | an event: each write counts, and tells the device |
+ * | `live` | asks the device | ignored |
+ * | `timer` | microseconds since the context was created, loaded or not | ignored |
+ */
+export type RegisterAccess = 'RW' | 'RO' | 'W1C' | 'read-clear' | 'doorbell' | 'live' | 'timer';
 
 /** One row of a register table. Source column of the device's SPEC.md. */
 export interface RegisterSpec {

@@ -1,7 +1,10 @@
 /**
  * A device's only way to memory. Every access names an address space (a PASID, or none for the rings) and a
- * virtual address; the port translates through its ATC, asks the IOMMU on a miss (ATS), and on missing permission
- * sends a page request and yields until the kernel has answered. A model never sees a physical address.
+ * virtual address. A model never sees a physical address.
+ *
+ * What is on the way depends on the fault model. With page requests the port translates through its ATC, asks the
+ * IOMMU on a miss (ATS), and on missing permission sends a page request and waits until the kernel has answered. With
+ * stall and none every access is an untranslated request, and the IOMMU keeps or ends what it may not do.
  *
  * Invalidation: the kernel side counts its requests in a shared word. The port flushes its ATC before the first
  * translation after a request, and acknowledges only in `acknowledge`, which the engine calls between steps, when
@@ -10,11 +13,23 @@
 import { limits } from '../base/limits.js';
 import { PAGE_BYTES } from '../base/units.js';
 import type { DmaAddress } from './device-model.js';
-import { INSTANCE_WORDS, instanceWord, PAGE_REQUEST_GROUPS } from './instance-words.js';
+import type { FaultModel } from './fault-model.js';
+import { INSTANCE_WORDS, instanceWord } from './instance-words.js';
 import type { Iommu } from './iommu/iommu.js';
-import { newTranslationRequest, newTranslationResult, RequestType } from './iommu/translation.js';
+import {
+  Access,
+  NO_PASID,
+  NO_STALL,
+  newTranslationRequest,
+  newTranslationResult,
+  RequestType,
+  Status,
+} from './iommu/translation.js';
+import { PageResponses } from './page-responses.js';
 import type { PhysicalMemory } from './physical-memory.js';
 import { CACHED_ADDRESS_END, permission, TranslationCache } from './translation-cache.js';
+import type { TranslationCheck } from './translation-check.js';
+import { OUTSIDE_MEMORY, STALLED_ACCESS, UntranslatedAccess } from './untranslated-access.js';
 
 /** Yielded while a page response is awaited; other yields are virtual nanoseconds. */
 export const AWAITING_PAGE = -1;
@@ -27,27 +42,70 @@ export interface DmaPortOptions {
   readonly words: Int32Array;
   /** Tells the kernel side that an invalidation was acknowledged. */
   readonly acknowledged: () => void;
+  /** Checking mode: judges each answer of the ATC. */
+  readonly check?: TranslationCheck | null;
+  /** What the device context of the device says as well; `pageRequests` unless given. */
+  readonly faultModel?: FaultModel;
 }
+
+/** A part of a request's access, from a byte to be reached now on. */
+export interface PortAccess {
+  readonly pasid: number;
+  readonly address: number;
+  /** What of the access is left: its pages are asked for together where the device can. */
+  readonly bytes: number;
+  /** Bits of `permission`. */
+  readonly needed: number;
+}
+
+/** What became of an access that was begun. */
+export type Attempt =
+  /** The page of `address` can be accessed, until the next yield. */
+  | { readonly kind: 'granted'; readonly physical: number }
+  /** The response under `index` is to be awaited, taken or abandoned (`DmaPort.responses`). */
+  | { readonly kind: 'awaits'; readonly index: number }
+  /** It ended; 0 when there is no cause of the specification. */
+  | { readonly kind: 'faulted'; readonly cause: number };
 
 export class DmaPort {
   readonly memory: PhysicalMemory;
   readonly cache = new TranslationCache(limits.ATC_ENTRIES);
+  /** Responses to page requests and stalled accesses. */
+  readonly responses: PageResponses;
+  /** Null for a device that uses ATS. */
+  readonly #untranslated: UntranslatedAccess | null;
+  readonly #stalls: boolean;
+  /** Addresses below are looked up in the ATC; 0 for a device without one. */
+  readonly #cachedEnd: number;
   readonly #iommu: Iommu;
   readonly #deviceId: number;
   readonly #words: Int32Array;
   readonly #block: number;
   readonly #acknowledged: () => void;
+  readonly #check: TranslationCheck | null;
   readonly #request = newTranslationRequest();
   readonly #result = newTranslationResult();
   /** Invalidations that the ATC already reflects. */
   #applied = 0;
   #acknowledgedCount = 0;
-  #nextGroup = 0;
-  /** Per group: free, waited for, or abandoned by a request that ended before its response came. */
-  readonly #groupState = new Uint8Array(PAGE_REQUEST_GROUPS);
 
-  constructor({ memory, iommu, deviceId, words, acknowledged }: DmaPortOptions) {
+  constructor(options: DmaPortOptions) {
+    const {
+      memory,
+      iommu,
+      deviceId,
+      words,
+      acknowledged,
+      check = null,
+      faultModel = 'pageRequests',
+    } = options;
+    const usesAts = faultModel === 'pageRequests';
+    this.#check = check;
     this.memory = memory;
+    this.responses = new PageResponses(words, deviceId);
+    this.#untranslated = usesAts ? null : new UntranslatedAccess(memory, iommu, deviceId);
+    this.#stalls = faultModel === 'stall';
+    this.#cachedEnd = usesAts ? CACHED_ADDRESS_END : 0;
     this.#iommu = iommu;
     this.#deviceId = deviceId;
     this.#words = words;
@@ -58,16 +116,21 @@ export class DmaPort {
   }
 
   /**
-   * Physical address of `address` if the cache, or an ATS request now, grants `needed`; -1 otherwise. Sends no
-   * page request and never waits.
+   * Physical address of `address` if a cache, or an ATS request now, grants `needed`; -1 otherwise. Sends no page
+   * request, never waits, and leaves no fault behind for a page of a process that is merely absent.
    */
   translate(pasid: number, address: number, needed: number): number {
     const requested = Atomics.load(this.#words, this.#block + instanceWord.INVALIDATIONS_REQUESTED);
     if (requested !== this.#applied) this.#applyInvalidations(requested);
-    if (address < CACHED_ADDRESS_END) {
+    if (address < this.#cachedEnd) {
       const hit = this.cache.find(pasid, address, needed);
-      if (hit >= 0) return hit;
+      if (hit >= 0) {
+        if (this.#check !== null) this.#checkHit({ pasid, address, needed, physical: hit });
+        return hit;
+      }
     }
+    const untranslated = this.#untranslated;
+    if (untranslated !== null) return translateUncached(untranslated, pasid, address, needed);
     return this.#ask(pasid, address, needed) === 0 ? this.#grantedAddress(address) : -1;
   }
 
@@ -84,46 +147,65 @@ export class DmaPort {
     this.#acknowledged();
   }
 
-  /** Whether the response of `group` has arrived. */
-  responseArrived(group: number): boolean {
-    return Atomics.load(this.#words, this.#block + instanceWord.PAGE_RESPONSES + group) !== 0;
+  /** Cause of an access to an address that no table can map and that no response helps; 0 if there is none. */
+  causeAt(pasid: number, address: DmaAddress, needed: number): number {
+    if (pasid === 0) return PASID_REFUSED;
+    const untranslated = this.#untranslated;
+    return Math.max(0, untranslated?.access(pasid, address, needed) ?? this.#ask(pasid, address, needed));
   }
 
-  /**
-   * Why `address` cannot be accessed now: 0 if it can, a fault cause if it never will, or NOT_PRESENT when a page
-   * request may help.
-   */
-  probe(pasid: number, address: DmaAddress, needed: number): number {
-    return this.#ask(pasid, address, needed);
+  /** Begins an access that `translate` did not grant. After a response with code 0 it may be begun again. */
+  attempt(access: PortAccess): Attempt {
+    if (access.pasid === 0) return { kind: 'faulted', cause: PASID_REFUSED };
+    if (this.#untranslated === null) return this.#attemptTranslated(access);
+    return this.#attemptUntranslated(this.#untranslated, access);
   }
 
-  /** Asks for the pages of [address, +bytes) that lack `needed`, as one group; its index, or -1 when none is free. */
-  requestPages(pasid: number, address: number, bytes: number, needed: number): number {
-    const group = this.#takeGroup();
+  #attemptUntranslated(untranslated: UntranslatedAccess, { pasid, address, needed }: PortAccess): Attempt {
+    // The response may come before the IOMMU's answer has been looked at, so its index is taken first. Without one the
+    // access is made all the same, and a fault ends it.
+    const index = this.#stalls ? this.responses.take() : NO_STALL;
+    const cause = untranslated.access(pasid, address, needed, index);
+    if (cause === STALLED_ACCESS) return { kind: 'awaits', index };
+    if (index !== NO_STALL) this.responses.give(index);
+    return cause === 0 ? { kind: 'granted', physical: untranslated.physical } : { kind: 'faulted', cause };
+  }
+
+  #attemptTranslated(access: PortAccess): Attempt {
+    const { pasid, address, needed } = access;
+    const cause = this.#ask(pasid, address, needed);
+    if (cause === 0) return { kind: 'granted', physical: this.#grantedAddress(address) };
+    if (cause !== NOT_PRESENT) return { kind: 'faulted', cause };
+    const index = this.#requestPages(access);
+    return index < 0 ? { kind: 'faulted', cause: 0 } : { kind: 'awaits', index };
+  }
+
+  /** Asks for the pages of the access that lack permission, as one group; its index, or -1 when none is free. */
+  #requestPages(access: PortAccess): number {
+    const group = this.responses.take();
     if (group < 0) return -1;
-    const missing = this.#missingPages(pasid, address, bytes, needed);
+    const missing = this.#missingPages(access);
     for (const [index, page] of missing.entries()) {
       const last = index === missing.length - 1;
-      const outcome = this.#sendPageRequest(pasid, page, { prgi: group, last, needed });
-      if (outcome !== null) Atomics.store(this.#words, this.#responseWord(group), outcome + 1);
+      const code = this.#sendPageRequest(page, access, { prgi: group, last });
+      if (code !== null) this.responses.answer(group, code);
     }
     return group;
   }
 
-  /** Takes the response code of a group whose response has arrived, and frees its index. */
-  takeResponse(group: number): number {
-    const code = Atomics.exchange(this.#words, this.#responseWord(group), 0) - 1;
-    this.#groupState[group] = groupState.FREE;
-    return code;
-  }
-
-  /** Nobody waits for `group` any more; its index is used again after its response has come. */
-  abandonGroup(group: number): void {
-    this.#groupState[group] = groupState.ABANDONED;
-  }
-
-  #responseWord(group: number): number {
-    return this.#block + instanceWord.PAGE_RESPONSES + group;
+  #checkHit(hit: { pasid: number; address: number; needed: number; physical: number }): void {
+    const request = this.#request;
+    const result = this.#result;
+    request.type = RequestType.untranslated;
+    request.deviceId = this.#deviceId;
+    request.pasid = hit.pasid;
+    request.access = (hit.needed & permission.WRITE) === 0 ? Access.read : Access.write;
+    request.iovaHigh = Math.floor(hit.address / 0x1_0000_0000);
+    request.iovaLow = hit.address >>> 0;
+    result.status = Status.success;
+    result.ppn = Math.floor(hit.physical / PAGE_BYTES);
+    result.pageOffset = hit.physical % PAGE_BYTES;
+    this.#check?.('ATC', request, result);
   }
 
   #applyInvalidations(requested: number): void {
@@ -162,23 +244,7 @@ export class DmaPort {
     return ppn * PAGE_BYTES + (address % rangeBytes);
   }
 
-  #takeGroup(): number {
-    for (let tried = 0; tried < PAGE_REQUEST_GROUPS; tried++) {
-      const group = this.#nextGroup;
-      this.#nextGroup = (group + 1) % PAGE_REQUEST_GROUPS;
-      if (this.#groupState[group] === groupState.ABANDONED && this.responseArrived(group))
-        this.takeResponse(group);
-      if (this.#groupState[group] === groupState.FREE) {
-        this.#groupState[group] = groupState.WAITED_FOR;
-        // An answer to the group's former life must not be taken for one to this.
-        Atomics.store(this.#words, this.#responseWord(group), 0);
-        return group;
-      }
-    }
-    return -1;
-  }
-
-  #missingPages(pasid: number, address: number, bytes: number, needed: number): number[] {
+  #missingPages({ pasid, address, bytes, needed }: PortAccess): number[] {
     const missing: number[] = [];
     const end = address + bytes;
     let page = address - (address % PAGE_BYTES);
@@ -190,11 +256,11 @@ export class DmaPort {
     return missing.length > 0 ? missing : [address - (address % PAGE_BYTES)];
   }
 
-  /** Null when queued; otherwise the code of the automatic response. */
+  /** The code of the automatic response; null when there is none, because the member was queued or is not the last. */
   #sendPageRequest(
-    pasid: number,
     page: number,
-    { prgi, last, needed }: { prgi: number; last: boolean; needed: number },
+    { pasid, needed }: PortAccess,
+    { prgi, last }: { prgi: number; last: boolean },
   ): number | null {
     const bits = (prgi << 3) | (last ? 4 : 0) | (needed & permission.WRITE ? 2 : 0) | 1;
     const outcome = this.#iommu.pageRequest({
@@ -211,11 +277,19 @@ export class DmaPort {
   }
 }
 
-const groupState = { FREE: 0, WAITED_FOR: 1, ABANDONED: 2 } as const;
-/** `probe`: no permission yet; a page request may bring it. */
-export const NOT_PRESENT = -1;
-/** Cause reported when a translation lies outside the machine's memory. */
-const OUTSIDE_MEMORY = 5;
+/** `translate` for a device without an ATC. A ring entry is always mapped: where it is not, the fault is to be seen. */
+function translateUncached(
+  access: UntranslatedAccess,
+  pasid: number,
+  address: number,
+  needed: number,
+): number {
+  if (pasid !== NO_PASID) return pasid === 0 ? -1 : access.find(pasid, address, needed);
+  return access.access(pasid, address, needed) === 0 ? access.physical : -1;
+}
+
+/** In place of a cause: no permission yet; a page request may bring it. */
+const NOT_PRESENT = -1;
 const UNKNOWN_CAUSE = 260;
 /** Cause of an access that names no address space of its own: "transaction type disallowed". */
 export const PASID_REFUSED = 260;

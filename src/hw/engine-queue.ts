@@ -9,7 +9,7 @@
 import { limits } from '../base/limits.js';
 import { CQE_BYTES, type DusShape, dusShape, queueWord } from '../uapi/queue-layout.js';
 import type { QueueBinding, QueueErrorReason } from './coproc-port.js';
-import type { SqeRequest } from './device-model.js';
+import type { Preemption, SqeRequest } from './device-model.js';
 import type { DmaPort } from './dma-port.js';
 import { applyDoorbell } from './hardware-doorbell.js';
 import { NO_PASID } from './iommu/translation.js';
@@ -29,6 +29,11 @@ export class EngineQueue {
   /** Why the queue was stopped, null while it is fine. */
   error: QueueErrorReason | null = null;
 
+  /** An SQE was taken and not completed; `running` is null when its context was left in the middle of it. */
+  #inFlight = false;
+  /** It was executed from the start a second time: now it goes to the end. */
+  #restarted = false;
+  readonly #keepsTaken: boolean;
   #errorClaimed = false;
   #deficitBytes = 0;
   /** Bytes of the request being executed that are not charged yet. */
@@ -38,6 +43,8 @@ export class EngineQueue {
   readonly #words: Int32Array;
   readonly #shape: DusShape;
   readonly #sqeWords: Int32Array;
+  /** The SQE as it was taken: a request that is executed again must not see results of the first time. */
+  readonly #takenWords: Int32Array;
   readonly #sqTailWord: number;
   readonly #cqHeadWord: number;
   readonly #eventWord: number;
@@ -53,17 +60,21 @@ export class EngineQueue {
   /** CQEs that an interrupt has told the consumer of. */
   #reported = 0;
 
-  constructor(port: DmaPort, binding: QueueBinding, sqeBytes: number) {
+  /** `keepsTaken`: requests may have to be executed again from the start. */
+  constructor(port: DmaPort, binding: QueueBinding, sqeBytes: number, keepsTaken = false) {
     this.binding = binding;
+    this.#keepsTaken = keepsTaken;
     this.#port = port;
     this.#words = port.memory.i32;
     this.#shape = dusShape(sqeBytes, binding.sqDepth, binding.cqDepth);
     this.#sqeWords = new Int32Array(sqeBytes / 4);
+    this.#takenWords = new Int32Array(sqeBytes / 4);
     this.dma = new QueueDma(port, binding.pasid);
     this.request = {
       sqe: new DataView(this.#sqeWords.buffer),
       qcType: binding.qcType,
       owner: binding.epoch,
+      progress: new DataView(new ArrayBuffer(limits.REQUEST_PROGRESS_BYTES)),
     };
     this.#sqTailWord = wordIndex(binding, queueWord.SQ_TAIL);
     this.#cqHeadWord = wordIndex(binding, queueWord.CQ_HEAD);
@@ -78,6 +89,7 @@ export class EngineQueue {
   get ready(): boolean {
     if (this.error !== null) return false;
     if (this.running !== null) return !this.dma.waiting;
+    if (this.#inFlight) return true;
     return this.#sampleTail() && this.#completionSlotFree();
   }
 
@@ -97,11 +109,41 @@ export class EngineQueue {
     this.#owedBytes = Math.max(limits.REQUEST_BYTES_CHARGED_MIN, bytes);
   }
 
-  /** Charges a segment of at most `bytesMax` bytes of the running request. */
-  charge(bytesMax: number): void {
+  /** Charges a segment of at most `bytesMax` bytes of the running request: how many there were. */
+  charge(bytesMax: number): number {
     const bytes = Math.min(this.#owedBytes, bytesMax);
     this.#owedBytes -= bytes;
     this.#deficitBytes -= bytes;
+    return bytes;
+  }
+
+  /** Bytes that one turn adds. */
+  get quantumBytes(): number {
+    return limits.QUEUE_QUANTUM_BYTES;
+  }
+
+  /** Whether the context can be left with this queue as it is (`Preemption` says what a model can do). */
+  canBeLeft(preemption: Preemption): boolean {
+    if (this.running === null || preemption === 'park' || preemption === 'resume') return true;
+    return preemption === 'restart' && !this.#restarted;
+  }
+
+  /**
+   * The context is left. A request under way stays as it is, or is executed anew when the context is back. One that
+   * waits for a page in the middle of a segment stays also where it could be resumed: half a segment is not noted.
+   */
+  leave(preemption: Preemption): void {
+    if (this.running === null || preemption === 'park') return;
+    if (preemption === 'resume' && this.dma.waiting) return;
+    this.abandonRequest();
+    if (preemption !== 'restart') return;
+    this.#restarted = true;
+    this.#sqeWords.set(this.#takenWords);
+  }
+
+  /** Whether the request that is about to run was begun before. */
+  get isAgain(): boolean {
+    return this.#inFlight;
   }
 
   /** True once after the queue broke a rule. */
@@ -113,7 +155,8 @@ export class EngineQueue {
 
   /** Whether an SQE is submitted that cannot be taken for want of a CQ slot. */
   get blocked(): boolean {
-    return this.error === null && this.running === null && this.#sampleTail() && !this.#completionSlotFree();
+    if (this.error !== null || this.#inFlight) return false;
+    return this.#sampleTail() && !this.#completionSlotFree();
   }
 
   /** A store of the hardware's own doorbell; false when it has no effect. */
@@ -138,6 +181,10 @@ export class EngineQueue {
     if (at < 0) return this.#fail('ring not reachable');
     const sqe = this.#sqeWords;
     for (let i = 0, from = at >>> 2; i < sqe.length; i++) sqe[i] = this.#words[from + i]!;
+    if (this.#keepsTaken) this.#takenWords.set(sqe);
+    for (let at = 0; at < limits.REQUEST_PROGRESS_BYTES; at += 4) this.request.progress.setUint32(at, 0);
+    this.#inFlight = true;
+    this.#restarted = false;
     this.#noteInFlight(1, slot + 1);
     return true;
   }
@@ -147,6 +194,7 @@ export class EngineQueue {
    * the CQ is full and what it waits for cannot come before it looks.
    */
   complete(): boolean {
+    this.#inFlight = false;
     const slot = (this.#sqHead >>> 0) % this.#shape.sqDepth;
     if (!this.#writeBack(slot) || !this.#publish(slot)) {
       this.#fail('ring not reachable');

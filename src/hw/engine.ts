@@ -1,26 +1,28 @@
 /**
- * What executes SQEs inside one coprocessor instance. One instance has one engine; it completes each queue in
- * order and shares itself between the queues of the running context by deficit round robin in bytes.
+ * What executes SQEs inside one coprocessor instance. One instance has one engine; it completes each queue in order,
+ * and serves the queues of the context that is loaded in the order of service-order.ts.
  *
  * The engine knows neither time nor threads: a host calls `step` until it answers IDLE, and arranges to call it
  * again when a doorbell, a page response or a control call comes. Between two steps no view of memory is open:
  * that is where invalidations are acknowledged and control calls take effect.
  */
-
 import { limits } from '../base/limits.js';
 import type { Trace } from '../base/trace.js';
-import { NS_PER_MS } from '../base/units.js';
+import { NS_PER_MS, NS_PER_US } from '../base/units.js';
 import { engineAsleep } from '../uapi/queue-layout.js';
-import type { CoprocIrq, QueueBinding } from './coproc-port.js';
-import { type DeviceDescription, type DeviceModel, DmaFault } from './device-model.js';
+import type { ContextIrq, RegisterImage, RegisterReplay, StepAnswer } from './context-hardware.js';
+import type { QueueBinding } from './coproc-port.js';
+import { type DeviceDescription, DmaFault } from './device-model.js';
 import type { DmaPort } from './dma-port.js';
+import { EngineContext } from './engine-context.js';
 import { EngineQueue } from './engine-queue.js';
-import { RegisterFile } from './register-map.js';
 
 /** `step`: nothing can progress until somebody rings, answers or calls. */
 export const IDLE = -1;
 /** A request that costs more than this is preceded by an interrupt for what is finished already. */
 const LONG_REQUEST_NS = NS_PER_MS;
+/** What a device that cannot stop is asked to be given: about a segment. */
+const DENIAL_HINT_NS = 100 * NS_PER_US;
 
 export interface EngineOptions {
   readonly description: DeviceDescription;
@@ -28,56 +30,143 @@ export interface EngineOptions {
   /** Sends the completion interrupt of a queue to the thread that waits for it. */
   readonly interrupt: (binding: QueueBinding) => void;
   /** Reports to the kernel side. */
-  readonly raise: (irq: CoprocIrq) => void;
+  readonly raise: (irq: ContextIrq) => void;
   readonly trace: Trace | null;
 }
 
+const STOPPED: StepAnswer = { kind: 'done' };
+
 export class Engine {
-  readonly registers: RegisterFile;
-  readonly #device: DeviceModel;
+  readonly #options: EngineOptions;
   readonly #port: DmaPort;
-  readonly #sqeBytes: number;
-  readonly #interrupt: (binding: QueueBinding) => void;
-  readonly #raise: (irq: CoprocIrq) => void;
   readonly #trace: Trace | null;
-  readonly #queues: EngineQueue[] = [];
-  /** Index of the queue that is served now. */
-  #turn = 0;
-  #stopped = false;
+  readonly #contexts = new Map<number, EngineContext>();
+  #loaded: EngineContext | null = null;
+  /** A stop was asked for and denied: what runs goes on to where it can be left, and nothing new is begun. */
+  #draining = false;
+  #shared = false;
   #ignoredDoorbells = 0;
 
-  constructor({ description, port, interrupt, raise, trace }: EngineOptions) {
-    this.#device = description.create();
-    this.#port = port;
-    this.#sqeBytes = description.sqeBytes;
-    this.#interrupt = interrupt;
-    this.#raise = raise;
-    this.#trace = trace;
-    this.registers = new RegisterFile(description.registers, {
-      live: (name) => this.#device.liveRegister?.(name) ?? 0,
-      doorbell: (name, value) => this.#device.registerWritten?.(name, value),
-    });
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#port = options.port;
+    this.#trace = options.trace;
   }
 
-  attach(binding: QueueBinding): void {
-    this.#queues.push(new EngineQueue(this.#port, binding, this.#sqeBytes));
+  // Contexts.
+
+  /** A new context in the state after power-on; false when there is one with this number, or no room for more. */
+  createContext(id: number): boolean {
+    if (this.#contexts.has(id) || this.#contexts.size >= limits.CONTEXTS_PER_INSTANCE) return false;
+    const context: EngineContext = new EngineContext({
+      id,
+      description: this.#options.description,
+      interrupt: (line) => this.#options.raise({ kind: 'device', line, context: id }),
+      onQueueError: (queue) => this.#reportError(context, queue),
+    });
+    this.#contexts.set(id, context);
+    return true;
+  }
+
+  /** Ends a context; false when there is none with this number. */
+  destroyContext(id: number): boolean {
+    const context = this.#contexts.get(id);
+    if (context === undefined) return false;
+    if (context === this.#loaded) this.#loaded = null;
+    this.#contexts.delete(id);
+    context.close();
+    return true;
+  }
+
+  /** With more than one owner: work and idleness of contexts are reported. */
+  share(shared: boolean): void {
+    this.#shared = shared;
+    for (const context of this.#contexts.values()) context.reportedBusy = false;
+  }
+
+  /** Lets the loaded context be left, if every request can be; else says when to ask again. */
+  stop(): StepAnswer {
+    const context = this.#loaded;
+    if (context === null) return STOPPED;
+    this.#draining = true;
+    const { preemption } = this.#options.description;
+    if (context.queues.some((queue) => !queue.canBeLeft(preemption))) {
+      return { kind: 'retryIn', ns: DENIAL_HINT_NS };
+    }
+    this.#draining = false;
+    this.#loaded = null;
+    // What is finished is told of: it may stay so for long.
+    for (const queue of context.queues) {
+      queue.leave(preemption);
+      this.#stall(queue);
+    }
+    this.#trace?.emit('context stopped', context.id);
+    return STOPPED;
+  }
+
+  /** Loads a context, after what its owner did to the registers meanwhile. */
+  start(id: number, accesses: readonly RegisterReplay[]): StepAnswer {
+    const context = this.#contexts.get(id);
+    if (context === undefined) return { kind: 'failed', reason: `the device has no context ${id}` };
+    this.#draining = false;
+    if (context === this.#loaded) return STOPPED;
+    if (this.#loaded !== null) return { kind: 'failed', reason: `context ${this.#loaded.id} is loaded` };
+    context.replay(accesses);
+    this.#loaded = context;
+    for (const queue of context.queues) queue.setStalled(queue.dma.waiting);
+    this.#trace?.emit('context started', id);
+    return STOPPED;
+  }
+
+  /** Registers of a context. */
+  image(id: number): RegisterImage {
+    return this.#contexts.get(id)?.image() ?? [];
+  }
+
+  /** Drops every request of a context: they fail, its queues go on. */
+  resetContext(id: number): StepAnswer {
+    const context = this.#contexts.get(id);
+    if (context === undefined) return { kind: 'failed', reason: `the device has no context ${id}` };
+    for (const queue of context.queues) if (queue.running !== null) this.#drop(context, queue);
+    return STOPPED;
+  }
+
+  /** Back to the state after power-on: no context, no queue. */
+  reset(): void {
+    this.#loaded = null;
+    this.#draining = false;
+    for (const id of [...this.#contexts.keys()]) this.destroyContext(id);
+  }
+
+  // Queues and registers.
+
+  /** Makes a queue of a context known; false when there is no such context. */
+  attach(id: number, binding: QueueBinding): boolean {
+    const context = this.#contexts.get(id);
+    if (context === undefined) return false;
+    const { sqeBytes, preemption } = this.#options.description;
+    context.attach(new EngineQueue(this.#port, binding, sqeBytes, preemption === 'restart'));
+    return true;
   }
 
   /** Ends a queue; false when it is not attached. Requests in flight are dropped. */
   detach(queueNumber: number): boolean {
-    const index = this.#queues.findIndex(({ binding }) => binding.queueNumber === queueNumber);
-    if (index < 0) return false;
-    const [queue] = this.#queues.splice(index, 1);
-    queue!.close();
-    this.#device.queueStopped(queue!.binding.epoch);
-    if (index < this.#turn) this.#turn -= 1;
-    return true;
+    for (const context of this.#contexts.values()) {
+      const queue = context.queues.find(({ binding }) => binding.queueNumber === queueNumber);
+      if (queue === undefined) continue;
+      context.remove(queue);
+      return true;
+    }
+    return false;
   }
 
   /** A store of a queue's hardware doorbell; one that names another queue is counted and has no effect. */
   hardwareDoorbell(queueNumber: number, value: Uint8Array): void {
-    const queue = this.#queues.find(({ binding }) => binding.queueNumber === queueNumber);
-    if (queue === undefined || !queue.hardwareDoorbell(value)) this.#ignoredDoorbells += 1;
+    for (const { queues } of this.#contexts.values()) {
+      const queue = queues.find(({ binding }) => binding.queueNumber === queueNumber);
+      if (queue?.hardwareDoorbell(value) === true) return;
+    }
+    this.#ignoredDoorbells += 1;
   }
 
   /** Doorbell stores without effect since power-on. */
@@ -85,24 +174,16 @@ export class Engine {
     return this.#ignoredDoorbells;
   }
 
-  start(): void {
-    this.#stopped = false;
-    for (const queue of this.#queues) queue.setStalled(queue.dma.waiting);
+  /** A register of the loaded context; 0 without one. */
+  readRegister(offset: number): number {
+    return this.#loaded?.registers.read(offset) ?? 0;
   }
 
-  /** Takes effect at once: the engine is between two steps. What is finished is told of: it may stay so for long. */
-  stop(): void {
-    this.#stopped = true;
-    for (const queue of this.#queues) this.#stall(queue);
+  writeRegister(offset: number, value: number): void {
+    this.#loaded?.registers.write(offset, value);
   }
 
-  /** Back to the state after power-on. */
-  reset(): void {
-    for (const queue of this.#queues.splice(0)) queue.close();
-    this.#device.reset();
-    this.registers.reset();
-    this.#turn = 0;
-  }
+  // Serving.
 
   /**
    * Serves one queue up to the next yield of its request. Answers the virtual cost in ns, or IDLE. Costs nothing
@@ -110,76 +191,73 @@ export class Engine {
    */
   step(): number {
     this.#port.acknowledge();
-    if (this.#stopped) return IDLE;
-    const cost = this.#round();
-    if (cost !== IDLE) return cost;
-    return this.#creditWaiting() ? this.#round() : IDLE;
+    const context = this.#loaded;
+    const queue = context === null ? null : this.#draining ? firstRunning(context) : context.order.pick();
+    if (this.#shared) this.#report(context, queue !== null);
+    return context === null || queue === null ? IDLE : this.#serve(context, queue);
   }
 
   /** Publishes that the engine needs a wake from now on. The host looks once more with `step` before it sleeps. */
   setAsleep(asleep: boolean): void {
-    for (const queue of this.#queues) {
-      queue.setAsleep(asleep ? engineAsleep.NO_REQUESTS : engineAsleep.AWAKE);
-      // Looked at after the first store: an SQE that comes later sees that the engine sleeps, and wakes it.
-      if (asleep && queue.blocked) queue.setAsleep(engineAsleep.NO_COMPLETION_SLOT);
+    for (const { queues } of this.#contexts.values()) {
+      for (const queue of queues) {
+        queue.setAsleep(asleep ? engineAsleep.NO_REQUESTS : engineAsleep.AWAKE);
+        // Looked at after the first store: an SQE that comes later sees that the engine sleeps, and wakes it.
+        if (asleep && queue.blocked) queue.setAsleep(engineAsleep.NO_COMPLETION_SLOT);
+      }
     }
   }
 
-  /** Looks at each queue once, in turn, and serves the first that is ready and has credit; IDLE when none has. */
-  #round(): number {
-    const count = this.#queues.length;
-    for (let looked = 0; looked < count; looked++) {
-      const queue = this.#queues[this.#turn % count]!;
-      if (queue.ready && queue.deficitBytes > 0) return this.#serve(queue);
-      if (queue.claimError()) this.#reportError(queue);
-      queue.credit(1);
-      this.#turn = (this.#turn + 1) % count;
+  /** Tells the framework who has work: whoever is not loaded and got some, and the loaded one when that changes. */
+  #report(loaded: EngineContext | null, works: boolean): void {
+    for (const context of this.#contexts.values()) {
+      const busy = context === loaded ? works : context.reportedBusy || context.hasWork;
+      if (busy === context.reportedBusy) continue;
+      context.reportedBusy = busy;
+      this.#options.raise({ kind: busy ? 'work' : 'idle', context: context.id });
     }
-    return IDLE;
   }
 
-  /** Lets as many rounds pass at once as the least indebted queue that waits needs; false when none waits. */
-  #creditWaiting(): boolean {
-    let least = Number.NEGATIVE_INFINITY;
-    for (const queue of this.#queues) if (queue.ready) least = Math.max(least, queue.deficitBytes);
-    if (least === Number.NEGATIVE_INFINITY) return false;
-    const rounds = Math.floor(Math.max(0, -least) / limits.QUEUE_QUANTUM_BYTES) + 1;
-    if (least <= 0) for (const queue of this.#queues) queue.credit(rounds);
-    return true;
-  }
-
-  #serve(queue: EngineQueue): number {
+  #serve(context: EngineContext, queue: EngineQueue): number {
     let cost = 0;
     if (queue.running === null) {
-      if (!queue.take()) return 0;
-      cost = this.#begin(queue);
+      if (queue.isAgain) this.#beginAgain(context, queue);
+      else if (queue.take()) cost = this.#begin(context, queue);
+      else return 0;
     } else {
       queue.setStalled(false);
     }
-    return cost + this.#advance(queue);
+    return cost + this.#advance(context, queue);
   }
 
-  #begin(queue: EngineQueue): number {
+  #begin({ device }: EngineContext, queue: EngineQueue): number {
     const { request } = queue;
-    queue.owe(this.#device.requestBytes(request));
-    const cost = this.#device.costNs(request);
+    queue.owe(device.requestBytes(request));
+    const cost = device.costNs(request);
     this.#trace?.emit('sqe taken', queue.binding.epoch);
     if (cost > LONG_REQUEST_NS && queue.unreported) this.#send(queue);
-    queue.running = this.#device.execute(request, queue.dma);
+    queue.running = device.execute(request, queue.dma);
     return cost;
   }
 
-  #advance(queue: EngineQueue): number {
-    const cost = this.#next(queue);
+  /** The context was left in the middle of the request. */
+  #beginAgain({ device }: EngineContext, queue: EngineQueue): void {
+    this.#trace?.emit('sqe resumed', queue.binding.epoch);
+    queue.setStalled(false);
+    queue.running = device.execute(queue.request, queue.dma);
+  }
+
+  #advance(context: EngineContext, queue: EngineQueue): number {
+    const cost = this.#next(context, queue);
     if (cost === DONE) {
       queue.running = null;
-      queue.charge(Number.POSITIVE_INFINITY);
+      context.order.charge(queue, queue.charge(Number.POSITIVE_INFINITY));
       this.#trace?.emit('sqe completed', queue.binding.epoch);
       if (queue.complete()) this.#send(queue);
       return 0;
     }
     if (cost >= 0) {
-      queue.charge(limits.SEGMENT_INPUT_BYTES);
+      context.order.charge(queue, queue.charge(limits.SEGMENT_INPUT_BYTES));
       return cost;
     }
     this.#trace?.emit('queue stalled', queue.binding.epoch);
@@ -194,29 +272,44 @@ export class Engine {
   }
 
   /** The cost of the next segment, AWAITING_PAGE, or DONE. */
-  #next(queue: EngineQueue): number {
+  #next({ device }: EngineContext, queue: EngineQueue): number {
     try {
       const { done, value } = queue.running!.next();
       return done === true ? DONE : (value as number);
     } catch (error) {
       if (!(error instanceof DmaFault)) throw error;
-      this.#device.fail(queue.request, error);
+      device.fail(queue.request, error);
       return DONE;
     }
   }
 
+  /** Ends the request under way as one whose memory cannot be reached. */
+  #drop({ device }: EngineContext, queue: EngineQueue): void {
+    queue.abandonRequest();
+    device.fail(queue.request, new DmaFault(0, 'read', 0));
+    device.queueStopped(queue.binding.epoch);
+    queue.complete();
+    this.#send(queue);
+  }
+
   #send(queue: EngineQueue): void {
-    if (queue.claimInterrupt()) this.#interrupt(queue.binding);
+    if (queue.claimInterrupt()) this.#options.interrupt(queue.binding);
   }
 
   /** A queue that broke a rule is out of service; its consumer and the kernel are told once. */
-  #reportError(queue: EngineQueue): void {
+  #reportError(context: EngineContext, queue: EngineQueue): void {
     const { error, binding } = queue;
     queue.abandonRequest();
     this.#trace?.emit('queue error', binding.epoch, error!);
     this.#send(queue);
-    this.#raise({ kind: 'queueError', queueNumber: binding.queueNumber, reason: error! });
+    const { queueNumber } = binding;
+    this.#options.raise({ kind: 'queueError', queueNumber, reason: error!, context: context.id });
   }
+}
+
+/** A request under way that can go on. */
+function firstRunning({ queues }: EngineContext): EngineQueue | null {
+  return queues.find((queue) => queue.running !== null && queue.ready) ?? null;
 }
 
 const DONE = -2;

@@ -25,6 +25,8 @@ export const pte = {
 } as const;
 
 const LEAF = pte.R | pte.W | pte.X;
+/** Everything of a low word that is not the address. */
+const FLAGS = 0x3ff;
 const ENTRIES = 512;
 /** Exclusive end of the addresses that this machine hands out: the lower half of Sv39. */
 export const ADDRESS_SPACE_BYTES = 2 ** 38;
@@ -104,6 +106,31 @@ export class PageTable {
   /** Swaps a leaf's low word if hardware has not changed it meanwhile; true when swapped. */
   replace(leaf: Leaf, next: number): boolean {
     return this.#memory.compareExchange32(leaf.entryAddress, leaf.entry, next) === leaf.entry;
+  }
+
+  /**
+   * Replaces the 2 MiB or 1 GiB leaf that covers `va` by a table of leaves one level smaller, with the same flags.
+   * A walker on another thread sees the old leaf or the new table, which say the same. False when no frame is left.
+   */
+  split(va: number): boolean {
+    const table = this.#tables.allocateTable();
+    if (table === null) return false;
+    for (;;) {
+      const leaf = this.find(va);
+      assert(leaf !== null && leaf.level > 0, `a larger leaf covers 0x${va.toString(16)}`);
+      this.#fillWith(table, leaf);
+      // Fails when hardware marked the leaf meanwhile: the new leaves need its mark, too.
+      if (this.replace(leaf, encode(table, pte.V))) return true;
+    }
+  }
+
+  #fillWith(table: number, { entry, level }: Leaf): void {
+    const bytes = leafBytes(level - 1);
+    const first = entryTarget(entry);
+    for (let index = 0; index < ENTRIES; index++) {
+      const address = this.#tables.toPhysical(table) + index * 8;
+      this.#memory.store32(address, encode(first + index * bytes, entry & FLAGS));
+    }
   }
 
   /** Returns every table frame, root included. The caller has made sure that no walker uses them any more. */

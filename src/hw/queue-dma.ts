@@ -7,17 +7,18 @@
 import { limits } from '../base/limits.js';
 import { PAGE_BYTES } from '../base/units.js';
 import { type Dma, type DmaAddress, DmaFault } from './device-model.js';
-import { AWAITING_PAGE, type DmaPort, NOT_PRESENT, PASID_REFUSED } from './dma-port.js';
+import { AWAITING_PAGE, type DmaPort, PASID_REFUSED } from './dma-port.js';
 import { permission } from './translation-cache.js';
 
-const NO_GROUP = -1;
+const NOTHING_AWAITED = -1;
 
 export class QueueDma implements Dma {
   readonly #port: DmaPort;
   readonly #pasid: number;
   /** Where an access that is not contiguous is put together; made when first needed. */
   #bounce: Uint8Array | null = null;
-  #group = NO_GROUP;
+  /** Index of the page response that the request waits for. */
+  #awaited = NOTHING_AWAITED;
 
   constructor(port: DmaPort, pasid: number) {
     this.#port = port;
@@ -26,13 +27,13 @@ export class QueueDma implements Dma {
 
   /** True while a page response is awaited and has not come. */
   get waiting(): boolean {
-    return this.#group !== NO_GROUP && !this.#port.responseArrived(this.#group);
+    return this.#awaited !== NOTHING_AWAITED && !this.#port.responses.hasArrived(this.#awaited);
   }
 
   /** The request ended early: whatever it waited for is nobody's any more. */
   abandon(): void {
-    if (this.#group !== NO_GROUP) this.#port.abandonGroup(this.#group);
-    this.#group = NO_GROUP;
+    if (this.#awaited !== NOTHING_AWAITED) this.#port.responses.abandon(this.#awaited);
+    this.#awaited = NOTHING_AWAITED;
   }
 
   *read(address: DmaAddress, bytes: number): Generator<number, Uint8Array, void> {
@@ -85,7 +86,7 @@ export class QueueDma implements Dma {
     if (typeof address === 'number' && Number.isSafeInteger(address + done)) return address + done;
     const needed = access === 'write' ? permission.WRITE : permission.READ;
     const wide = BigInt.asUintN(64, BigInt(address) + BigInt(done));
-    throw new DmaFault(wide, access, Math.max(0, this.#port.probe(this.#pasid, wide, needed)));
+    throw new DmaFault(wide, access, this.#port.causeAt(this.#pasid, wide, needed));
   }
 
   /** Physical address of the whole range when it is contiguous, else -1. */
@@ -102,8 +103,8 @@ export class QueueDma implements Dma {
   }
 
   /**
-   * Physical address of `at`, waiting for its page if need be. `bytes` is how much more of the access follows: the
-   * pages are asked for in one group, which costs the kernel far less than one by one.
+   * Physical address of `at`, waiting for its page if need be. `bytes` is how much more of the access follows: page
+   * requests ask for its pages in one group, which costs the kernel far less than one by one.
    */
   *#reach(access: { at: number; bytes: number; needed: number }): Generator<number, number, void> {
     const { at, bytes, needed } = access;
@@ -112,15 +113,13 @@ export class QueueDma implements Dma {
     for (let attempt = 0; attempt < limits.PAGE_REQUEST_RETRIES; attempt++) {
       const physical = this.#port.translate(this.#pasid, at, needed);
       if (physical >= 0) return physical;
-      const cause = this.#port.probe(this.#pasid, at, needed);
-      if (cause === 0) continue;
-      if (cause !== NOT_PRESENT) throw new DmaFault(at, accessName(needed), cause);
-      this.#group = this.#port.requestPages(this.#pasid, at, bytes, needed);
-      if (this.#group === NO_GROUP) break;
+      const begun = this.#port.attempt({ pasid: this.#pasid, address: at, bytes, needed });
+      if (begun.kind === 'granted') return begun.physical;
+      if (begun.kind === 'faulted') throw new DmaFault(at, accessName(needed), begun.cause);
+      this.#awaited = begun.index;
       while (this.waiting) yield AWAITING_PAGE;
-      const code = this.#port.takeResponse(this.#group);
-      this.#group = NO_GROUP;
-      if (code !== 0) break;
+      this.#awaited = NOTHING_AWAITED;
+      if (this.#port.responses.takeCode(begun.index) !== 0) break;
     }
     throw new DmaFault(at, accessName(needed), 0);
   }

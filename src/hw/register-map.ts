@@ -3,7 +3,8 @@
  * access kind does is written here and nowhere else.
  *
  * Registers of 32 and 64 bits; 64-bit values are exact below 2^53. Offsets that no register has read as zero and
- * ignore writes, as on the imitated hardware.
+ * ignore writes, as on the imitated hardware. A `timer` needs a clock, which hardware below the framework is not handed:
+ * whoever owns the context answers it.
  */
 import { assert } from '../base/assert.js';
 import type { RegisterSpec } from './device-model.js';
@@ -37,10 +38,18 @@ export class RegisterFile {
   read(offset: number): number {
     const spec = this.#byOffset.get(offset);
     if (spec === undefined) return 0;
+    if (spec.access === 'doorbell') return 0;
     if (spec.access === 'live') return this.#hooks.live?.(spec.name) ?? spec.reset;
     const value = this.#values.get(spec.name)!;
     if (spec.access === 'read-clear') this.#values.set(spec.name, 0);
     return value;
+  }
+
+  /** Values of all registers in the order of the table, without side effects: a saved context. */
+  image(): number[] {
+    return [...this.#byOffset.values()].map(({ name, access, reset }) =>
+      access === 'live' ? (this.#hooks.live?.(name) ?? reset) : this.#values.get(name)!,
+    );
   }
 
   write(offset: number, value: number): void {

@@ -52,6 +52,14 @@ class PageArray {
     this.#physical[index] = physical;
   }
 
+  /** Whether an entry that would be found holds a range of `bytes` bytes with `physical` in it. */
+  holds(physical: number, bytes: number): boolean {
+    return this.#physical.some(
+      (start, index) =>
+        this.#generation[index] === this.#current && physical >= start && physical < start + bytes,
+    );
+  }
+
   flush(): void {
     this.#current = (this.#current + 1) | 0;
     // After 2^32 flushes an old mark could come round again; clearing the marks keeps it impossible.
@@ -103,6 +111,12 @@ export class TranslationCache {
     const within = page * unit - Math.floor(address / answer.bytes) * answer.bytes;
     const array = unit === MEGAPAGE_BYTES ? this.#megapages : this.#pages;
     array.fill(pasid, page, answer.permissions, answer.physical + within);
+  }
+
+  /** Whether any entry leads to physical page `ppn`. Looks at all of them: for tests and debuggers. */
+  holdsPage(ppn: number): boolean {
+    const physical = ppn * PAGE_BYTES;
+    return this.#pages.holds(physical, PAGE_BYTES) || this.#megapages.holds(physical, MEGAPAGE_BYTES);
   }
 
   /** Empties the cache. */

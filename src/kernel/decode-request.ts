@@ -5,7 +5,8 @@
  */
 import { limits } from '../base/limits.js';
 import { errno } from '../uapi/errno.js';
-import type { SyscallRequest } from '../uapi/syscall.js';
+import type { Protection, SyscallRequest } from '../uapi/syscall.js';
+import { PROTECTIONS } from './protection.js';
 
 type Call = SyscallRequest['call'];
 type RequestOf<C extends Call> = Extract<SyscallRequest, { call: C }>;
@@ -57,6 +58,15 @@ const anonymousKind = (value: unknown): 'pool' | 'demand' => {
   if (value !== 'pool' && value !== 'demand') throw new BadField(errno.EINVAL);
   return value;
 };
+const protection = (value: unknown): Protection => {
+  const known = PROTECTIONS.find((name) => name === value);
+  if (known === undefined) throw new BadField(errno.EINVAL);
+  return known;
+};
+const dataAccess = (value: unknown): 'read' | 'write' => {
+  if (value !== 'read' && value !== 'write') throw new BadField(errno.EINVAL);
+  return value;
+};
 const optionalArgument = (value: unknown): Uint8Array | undefined =>
   value === undefined ? undefined : copied(value, ARGUMENT_BYTES_MAX);
 
@@ -67,6 +77,11 @@ const SHAPES: { readonly [C in Call]: Shape<C> } = {
   mmap: { fd, offset: place, bytes: length },
   mmapAnonymous: { kind: anonymousKind, bytes: length, prefault: optionalFlag },
   munmap: { address: place, bytes: length },
+  mprotect: { address: place, bytes: length, protection },
+  pageOut: { address: place, bytes: length },
+  pin: { address: place, bytes: length },
+  unpin: { pin: length },
+  pageFault: { address: pointer, access: dataAccess },
   mremap: { address: pointer, bytes: length, newBytes: length },
   readMemory: { address: pointer, bytes: length },
   writeMemory: { address: pointer, source: (value) => copied(value, limits.MEMORY_COPY_BYTES_MAX) },

@@ -5,6 +5,7 @@
 import { PAGE_BYTES, pagesFor } from '../base/units.js';
 import type { Clock } from '../hw/clock.js';
 import type { CoprocPort } from '../hw/coproc-port.js';
+import type { FaultModel } from '../hw/fault-model.js';
 import { type FrameTable, frameOwner } from '../hw/frame-table.js';
 import type { IommuControl } from '../hw/iommu-driver/control.js';
 import type { ProcessDirectory } from '../hw/iommu-driver/process-directory.js';
@@ -42,6 +43,8 @@ export interface DeviceRequest {
    * device contexts. Absent: the kernel makes one and installs a context of its own.
    */
   readonly directory?: ProcessDirectory;
+  /** What becomes of the device's page faults; `pageRequests` unless said otherwise. */
+  readonly faultModel?: FaultModel;
   /** Hardware queue numbers, when several devices stand for one instance. Absent: 0 to `driver.queues` - 1. */
   readonly queueNumbers?: IdPool;
 }
@@ -144,7 +147,7 @@ function allocateContexts(frames: FrameTable, queues: number, undos: Undo[]): nu
 
 function install(
   { iommu }: DeviceSurroundings,
-  { port, domain, directory }: DeviceRequest,
+  { port, domain, directory, faultModel = 'pageRequests' }: DeviceRequest,
   device: UacceDevice,
   undos: Undo[],
   done: () => void,
@@ -156,7 +159,7 @@ function install(
   undos.push((finish) => iommu.clearDeviceContext(port.deviceId, finish));
   const processDirectory = device.options.directory.root;
   const { secondStage } = domain;
-  iommu.setDeviceContext(port.deviceId, { secondStage, processDirectory, enAts: true, enPri: true }, done);
+  iommu.setDeviceContext(port.deviceId, { secondStage, processDirectory, faultModel }, done);
 }
 
 function now(act: () => void): Undo {

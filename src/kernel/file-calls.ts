@@ -93,6 +93,8 @@ function viewOf(argument: Uint8Array | undefined, bytes: number): DataView | nul
 export function mmap(process: Process, { fd, offset, bytes }: RequestOf<'mmap'>): SyscallReply {
   const file = process.files.get(fd);
   if (file === null) return { ret: -errno.EBADF };
+  // A child that inherited the file: the queue works in the parent's address space, and its regions stay there (U9).
+  if (file.queue.space !== process.space) return { ret: -errno.EPERM };
   const ret = offset % PAGE_BYTES === 0 ? file.queue.map(offset / PAGE_BYTES, bytes) : -errno.EINVAL;
   return ret < 0 ? { ret } : { ret, physicalAddress: process.space.physicalAddress(ret) };
 }

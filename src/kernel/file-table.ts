@@ -46,6 +46,14 @@ export class FileTable {
     return file;
   }
 
+  /** Takes over the files of a parent under the same numbers: each refers to the same queue. Nothing is open yet. */
+  inherit(parent: FileTable): void {
+    for (const [index, file] of parent.#files.entries()) {
+      this.#files[index] = file;
+      file?.queue.hold();
+    }
+  }
+
   /** Forgets everything and answers what was open. */
   removeAll(): OpenFile[] {
     return this.#files.splice(0).filter((file) => file !== null);

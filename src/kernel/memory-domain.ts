@@ -24,8 +24,18 @@ export interface MemoryDomain {
   readonly usedFrames: number;
   /** Zeroed frames: the guest-physical address of the first, below 4 GiB, or null when quota or memory is used up. */
   alloc(frames: number, options?: AllocOptions): number | null;
-  /** Returns frames of an `alloc`, all or a part of them. No cache and no walker names them any more. */
+  /** Gives frames up, all or a part of an `alloc`. One that others share lives on. No cache and no walker names them. */
   free(gpa: number, frames: number): void;
+  /** One more holder of a frame: it is free when each of them has freed it. */
+  share(gpa: number): void;
+  /** How many hold the frame. */
+  holders(gpa: number): number;
+  /** Keeps the frame where it is and alive: not moved, not swapped, not shared. Counted. */
+  pin(gpa: number): void;
+  /** Takes one pin back. */
+  unpin(gpa: number): void;
+  /** Pins of the frame now. */
+  pins(gpa: number): number;
   /** Physical address of `gpa`, which an `alloc` gave. */
   toPa(gpa: number): number;
 }
@@ -83,9 +93,28 @@ export class HostMemoryDomain implements MemoryDomain {
         this.#frames.owner(address) === this.#owner,
         `frame 0x${address.toString(16)} is of this domain`,
       );
-      this.#frames.release(address);
+      if (this.#frames.release(address)) this.#used -= 1;
     }
-    this.#used -= frames;
+  }
+
+  share(gpa: number): void {
+    this.#frames.retain(gpa);
+  }
+
+  holders(gpa: number): number {
+    return this.#frames.references(gpa);
+  }
+
+  pin(gpa: number): void {
+    this.#frames.pin(gpa);
+  }
+
+  unpin(gpa: number): void {
+    if (this.#frames.unpin(gpa)) this.#used -= 1;
+  }
+
+  pins(gpa: number): number {
+    return this.#frames.pins(gpa);
   }
 
   toPa(gpa: number): number {

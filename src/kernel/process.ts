@@ -2,10 +2,12 @@
  * A process: its address space, its frames, its files and queues, and which user thread waits for it.
  *
  * Its end, in this order (hazards U7, U10): the address space goes quiet, so every fault fails; all queues are
- * stopped and put, mapped or not; mappings, tables and frames are freed.
+ * stopped and put, mapped or not, and whoever inherited their files; pins are undone; mappings, tables and frames are
+ * freed.
  */
 import type { AddressSpace } from './address-space.js';
 import { FileTable } from './file-table.js';
+import { PinTable } from './pin-table.js';
 import type { ProcessMemory } from './process-memory.js';
 import type { UacceQueue } from './uacce-queue.js';
 
@@ -14,6 +16,8 @@ export interface ProcessOptions {
   readonly space: AddressSpace;
   readonly frames: ProcessMemory;
   readonly waiter: number;
+  /** Share of the process among those of its domain, at least 1. */
+  readonly weight: number;
 }
 
 export class Process {
@@ -22,16 +26,20 @@ export class Process {
   readonly frames: ProcessMemory;
   /** The user thread that waits for completions, as the host numbers them. */
   readonly waiter: number;
+  readonly weight: number;
   readonly files = new FileTable();
+  readonly pins: PinTable;
   /** Queues that it opened and that are not put yet: those behind closed files that are still mapped, too. */
   readonly queues = new Set<UacceQueue>();
   #ending = false;
 
-  constructor({ pid, space, frames, waiter }: ProcessOptions) {
+  constructor({ pid, space, frames, waiter, weight }: ProcessOptions) {
     this.pid = pid;
     this.space = space;
     this.frames = frames;
     this.waiter = waiter;
+    this.weight = weight;
+    this.pins = new PinTable(space);
   }
 
   /** Whether its end has begun: it makes no more system calls. */
@@ -55,6 +63,7 @@ export class Process {
   }
 
   #free(done: () => void): void {
+    this.pins.unpinAll();
     this.space.destroy(() => {
       this.frames.endQuarantine();
       done();

@@ -30,8 +30,12 @@ export class Sva {
   readonly #pasids: PasidAllocator;
   /** By device, then PASID. */
   readonly #bindings = new Map<number, Map<number, Binding>>();
-  /** Told of every (device, PASID) that ends, after its last page request was answered. */
-  onUnbound: (deviceId: number, pasid: number) => void = () => {};
+  /**
+   * Calls `done` when no page fault of a (device, PASID) that has ended is being handled any more, and forgets what was
+   * never completed. Set by whoever handles them.
+   */
+  drainFaults: (deviceId: number, pasid: number, done: () => void) => void = (_deviceId, _pasid, done) =>
+    done();
 
   constructor({ iommu, pasids }: SvaOptions) {
     this.#iommu = iommu;
@@ -73,10 +77,13 @@ export class Sva {
     const { pscid, gscid } = space;
     this.#iommu.invalidateProcess({ pscid, gscid, devices: [device], device }, () => {
       this.#iommu.drainPageRequests();
-      // Bound anew meanwhile, by the same address space: the groups there may be of the new binding.
-      if (this.find(deviceId, pasid) === null) this.onUnbound(deviceId, pasid);
-      this.#pasids.give(space, deviceId, pasid);
-      done();
+      const free = (): void => {
+        this.#pasids.give(space, deviceId, pasid);
+        done();
+      };
+      // Bound anew meanwhile, by the same address space: the faults there may be of the new binding.
+      if (this.find(deviceId, pasid) === null) this.drainFaults(deviceId, pasid, free);
+      else free();
     });
   }
 

@@ -10,6 +10,7 @@ import type { MmioBus } from '../hw/mmio-bus.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { QUEUE_CONTEXT_BYTES } from '../hw/queue-context.js';
 import { errno } from '../uapi/errno.js';
+import { uacceQueueState } from '../uapi/ioctl.js';
 import { type DusShape, dusShape } from '../uapi/queue-layout.js';
 import type { AddressSpace, Answer } from './address-space.js';
 import type { IdPool } from './id-pool.js';
@@ -24,6 +25,9 @@ import { UacceQueue } from './uacce-queue.js';
 
 /** A process, as far as its queues are concerned. */
 export interface QueueOwner {
+  readonly pid: number;
+  /** Share of the process among those of its domain. */
+  readonly weight: number;
   readonly space: AddressSpace;
   readonly frames: ProcessMemory;
   readonly waiter: number;
@@ -158,6 +162,8 @@ export class UacceDevice {
       shape: this.shape,
       epoch: this.options.nextEpoch(),
       waiter: process.waiter,
+      process: process.pid,
+      weight: process.weight,
       onStarted: (change) => this.#count(change),
       put: (ended, done) => this.#put(process, ended, done),
     });
@@ -195,8 +201,18 @@ export class UacceDevice {
       this.#queues.get(irq.queueNumber)?.disable();
       return;
     }
+    if (irq.kind === 'reset') return this.#wasReset();
     this.#lost = true;
     this.#disableAll();
+  }
+
+  /** The hardware dropped every queue that it served, and serves what is started from now on. */
+  #wasReset(): void {
+    for (const queue of this.#queues.values()) {
+      // One that is not started has nothing to lose, and PUT_Q, which brings a disabled one back, would not reach it.
+      if (queue.state === uacceQueueState.STARTED) queue.disable();
+    }
+    this.isolation?.recordReset(true);
   }
 
   #disableAll(): void {

@@ -45,6 +45,8 @@ export interface UacceQueueOptions {
   readonly epoch: number;
   /** Which user thread waits for completions. */
   readonly waiter: number;
+  readonly process: number;
+  readonly weight: number;
   /** A queue was attached (1) or detached (-1). */
   readonly onStarted: (change: 1 | -1) => void;
   /** Returns everything that get_queue took; the hardware is stopped and no mapping is left. */
@@ -158,6 +160,12 @@ export class UacceQueue {
     this.#options.memory.disable();
   }
 
+  /** One more open file refers to the queue: a forked child has it, too. */
+  hold(): void {
+    assert(this.#references > 0, 'a queue that is referred to is held');
+    this.#references += 1;
+  }
+
   /** The open file or a mapping is gone; the last one ends the queue. */
   drop(done: () => void): void {
     assert(this.#references > 0, 'a reference is dropped once');
@@ -199,7 +207,8 @@ export class UacceQueue {
   }
 
   #attach(finish: Answer): void {
-    const { port, memory, shape, queueNumber, pasid, epoch, waiter, onStarted } = this.#options;
+    const { port, memory, shape, queueNumber, pasid, epoch, waiter, process, weight, onStarted } =
+      this.#options;
     const binding = {
       queueNumber,
       pasid,
@@ -211,6 +220,8 @@ export class UacceQueue {
       sqDepth: shape.sqDepth,
       cqDepth: shape.cqDepth,
       waiter,
+      process,
+      weight,
     };
     port.attachQueue(binding, (result) => {
       if (result === 0) {

@@ -4,19 +4,42 @@
  */
 import { assert } from '../base/assert.js';
 import { limits } from '../base/limits.js';
-import { Framework, HOST_DOMAIN } from '../coproc/framework.js';
-import { nullPolicy } from '../coproc/policies/null.js';
+import type { Trace } from '../base/trace.js';
+import { Framework } from '../coproc/framework.js';
+import { IommuMemorySwitch } from '../coproc/iommu-memory-switch.js';
+import type { Parameters, PolicyModule } from '../coproc/policy.js';
+import { AccessEpochs } from '../hw/access-epoch.js';
 import type { Clock } from '../hw/clock.js';
-import type { CoprocHardware } from '../hw/coproc-port.js';
+import type { ContextHardware } from '../hw/context-hardware.js';
 import { FrameTable, frameOwner } from '../hw/frame-table.js';
 import { Iommu } from '../hw/iommu/iommu.js';
 import { IommuDriver } from '../hw/iommu-driver/iommu-driver.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
+import type { TranslationCheck } from '../hw/translation-check.js';
+import { IdPool } from '../kernel/id-pool.js';
 import { Kernel } from '../kernel/kernel.js';
 import type { KernelDriver } from '../kernel/kernel-driver.js';
 import { HostMemoryDomain } from '../kernel/memory-domain.js';
+import type { Process } from '../kernel/process.js';
+import { builtinPolicies } from './builtin-policies.js';
+import { newTranslationCheck, type TranslationCheckFactory } from './checking.js';
 import { DeviceWires } from './device-wires.js';
+import { Domains } from './domains.js';
+import { faultModelOf, type InstanceConfig, iommuNeeds } from './machine-config.js';
 import type { MachineWords } from './machine-words.js';
+import type { ProcessSettings } from './process-settings.js';
+import type { InheritedPool } from './view-table.js';
+
+/** A new process, and where the walks of its user thread begin (CpuMemory). */
+export interface CreatedProcess {
+  readonly pid: number;
+  /** Guest-physical address of the root of its Sv39 table. */
+  readonly rootTable: number;
+  /** Physical address of the root of its domain's Sv39x4 table; null = the host's own domain. */
+  readonly secondStageRoot: number | null;
+  /** What it has from its parent and can be viewed. */
+  readonly pools: readonly InheritedPool[];
+}
 
 /** Lock holder number of the kernel thread's IOMMU; engines use their device id + 2. */
 const KERNEL_LOCK_HOLDER = 1;
@@ -28,21 +51,46 @@ export interface KernelSideParts {
   readonly clock: Clock;
   /** Wakes the engine that hosts a device. */
   readonly wakeEngine: (deviceId: number) => void;
+  /** A device has not acknowledged in time: it is to be reset. What it owes is waited for until it makes no access. */
+  readonly unresponsive: (deviceId: number) => void;
+  /** How long a device may take to acknowledge, ns; `limits.INVALIDATION_TIMEOUT_NS` unless said otherwise. */
+  readonly invalidationTimeoutNs?: number | undefined;
   /** Asks for a call of `service` soon, on this thread. */
   readonly serviceSoon: () => void;
+  /** The machine's instances: what their fault models need of the IOMMU. */
+  readonly instances: readonly InstanceConfig[];
+  /** Policies that an instance can have; those of the package unless said otherwise. */
+  readonly policies?: readonly PolicyModule[] | undefined;
+  readonly trace?: Trace | null;
+  /** Checking mode: makes the judge of all translation caches of the machine. */
+  readonly checkTranslations?: TranslationCheckFactory | null;
 }
 
 export class KernelSide {
   readonly kernel: Kernel;
   readonly wires: DeviceWires;
-  readonly #framework: Framework;
+  /** Judges the caches of this machine's IOMMUs and ports; null outside the checking mode. */
+  readonly check: TranslationCheck | null;
+  /** Which user threads are inside an access to their memory. */
+  readonly #threads: AccessEpochs;
+  readonly framework: Framework;
+  readonly domains: Domains;
   readonly #iommuDriver: IommuDriver;
-  readonly #hostMemory: HostMemoryDomain;
+  readonly #policies: readonly PolicyModule[];
 
-  constructor({ memory, words, clock, wakeEngine, serviceSoon }: KernelSideParts) {
+  constructor(parts: KernelSideParts) {
+    const { memory, words, clock, wakeEngine, serviceSoon, unresponsive } = parts;
+    const timeoutNs = parts.invalidationTimeoutNs ?? limits.INVALIDATION_TIMEOUT_NS;
+    this.check = newTranslationCheck(parts.checkTranslations ?? null, {
+      memory,
+      registers: words.iommuRegisters,
+      instances: words.instances,
+      backlog: () => this.#iommuDriver.backlog,
+    });
     words.iommuRegisters.reset();
+    this.#threads = new AccessEpochs(words.accessEpochs);
     const frames = new FrameTable(memory);
-    this.wires = new DeviceWires(words.instances, wakeEngine);
+    this.wires = new DeviceWires(words.instances, wakeEngine, { clock, timeoutNs, unresponsive });
     const iommu = new Iommu({
       memory,
       registers: words.iommuRegisters,
@@ -50,40 +98,109 @@ export class KernelSide {
       cacheEntries: limits.IOTLB_ENTRIES,
       sendMessage: (message) => this.wires.send(message),
       interrupt: serviceSoon,
+      check: this.check,
+      ...iommuNeeds(parts.instances),
     });
     this.wires.completed = (id) => iommu.invalidationCompleted(id);
     this.#iommuDriver = new IommuDriver({ port: iommu, memory, frames });
-    this.#framework = new Framework({
+    this.framework = new Framework({
       clock,
       counters: { wakeup: () => words.count('wakeups'), tick: () => words.count('ticks') },
+      memory: new IommuMemorySwitch(this.#iommuDriver),
     });
-    this.#hostMemory = new HostMemoryDomain({
+    const hostMemory = new HostMemoryDomain({
       frames,
       owner: frameOwner.FIRST_DOMAIN,
       quotaFrames: frames.freeFrames,
     });
     const counters = { add: (name: 'syscalls' | 'pageRequests') => words.count(name) };
-    this.kernel = new Kernel({ memory, frames, iommu: this.#iommuDriver, clock, counters });
+    this.kernel = new Kernel({
+      memory,
+      frames,
+      iommu: this.#iommuDriver,
+      clock,
+      counters,
+      threads: this.#threads,
+      trace: parts.trace ?? null,
+    });
+    const { framework, kernel } = this;
+    this.domains = new Domains({ memory, frames, iommu: this.#iommuDriver, kernel, framework, hostMemory });
+    this.#policies = parts.policies ?? builtinPolicies;
   }
 
-  /** Registers an instance with the framework and announces it as a uacce device; `done` gets its name in /dev. */
-  addInstance(hardware: CoprocHardware, driver: KernelDriver, done: (name: string) => void): void {
-    this.#framework.register(hardware, nullPolicy);
-    const port = this.#framework.createVcoproc(hardware.instance, HOST_DOMAIN);
-    this.kernel.addDevice({ port, driver, domain: this.#hostMemory }, (name) => {
-      assert(typeof name === 'string', `${hardware.instance} could be added, not refused with ${name}`);
-      done(name);
+  /**
+   * Registers an instance with the framework, so that domains can use it; `done` gets its name in the host's /dev, or null
+   * when the host does not use it.
+   */
+  addInstance(
+    hardware: ContextHardware,
+    { driver, config, host }: { driver: KernelDriver; config: InstanceConfig; host: Parameters | null },
+    done: (name: string | null) => void,
+  ): void {
+    const { instance, deviceId } = hardware;
+    const policy = this.#policies.find(({ name }) => name === (config.policy ?? 'null'));
+    assert(policy !== undefined, `policy ${config.policy} of ${instance} is known`);
+    const { parameters = {}, switchPayer = 'system' } = config;
+    const registered = this.framework.register(hardware, { policy, parameters, switchPayer });
+    if (registered.isErr()) assert(false, registered.error.message);
+    const queueNumbers = new IdPool(0, driver.queues - 1);
+    this.domains.addInstance({ instance, deviceId, driver, faultModel: faultModelOf(config), queueNumbers });
+    if (host === null) {
+      done(null);
+      return;
+    }
+    this.domains.attach(this.domains.host, instance, host, (attached) => {
+      if (attached.isErr()) assert(false, attached.error.message);
+      done(attached._unsafeUnwrap());
     });
   }
 
-  /** A new process of the host's domain whose interrupts go to `waiter`; its PID, or null when none is left. */
-  createProcess(waiter: number): number | null {
-    return this.kernel.createProcess({ memory: this.#hostMemory, waiter })?.pid ?? null;
+  /** A new process whose interrupts go to `waiter`; null when there is no room for it, or no domain of that name. */
+  createProcess(waiter: number, { domain: name, ...settings }: ProcessSettings): CreatedProcess | null {
+    const domain = name === undefined ? this.domains.host : this.domains.find(name);
+    if (domain === null) return null;
+    const process = this.kernel.createProcess({ ...settings, memory: domain.memory, waiter });
+    if (process === null) return null;
+    domain.processes.add(process.pid);
+    return this.#announce(process);
   }
 
-  /** Looks at everything that devices and IOMMU may have to say. Safe at any time. */
+  /** A child of process `pid`, whose interrupts go to `waiter`; `done` gets it, or a negated errno. */
+  forkProcess(pid: number, waiter: number, done: (answer: CreatedProcess | number) => void): void {
+    this.kernel.forkProcess(pid, waiter, (answer) => {
+      done(typeof answer === 'number' ? answer : this.#announce(answer.child));
+    });
+  }
+
+  #announce({ pid, space, frames }: Process): CreatedProcess {
+    this.#threads.attach(pid);
+    const secondStageRoot = frames.domain.secondStage?.root ?? null;
+    return { pid, rootTable: space.root, secondStageRoot, pools: space.pools };
+  }
+
+  /** Ends a process that asked for it, so that its thread is outside any access; `done` as in `Kernel.exitProcess`. */
+  exitProcess(pid: number, done: (ret: number) => void): void {
+    this.kernel.exitProcess(pid, (ret) => {
+      if (ret === 0) this.#threads.forget(pid);
+      done(ret);
+    });
+  }
+
+  /** Ends a process whose user thread has ended without a word, maybe inside an access. */
+  abandonProcess(pid: number): void {
+    this.#threads.forget(pid);
+    this.kernel.exitProcess(pid, () => {});
+  }
+
+  /** Whether something waits for a user thread to leave an access. */
+  get awaitsThread(): boolean {
+    return this.#threads.isWaiting;
+  }
+
+  /** Looks at everything that devices, IOMMU and user threads may have to say. Safe at any time. */
   service(): void {
     this.wires.collect();
     this.#iommuDriver.service();
+    this.#threads.service();
   }
 }

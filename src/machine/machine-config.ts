@@ -5,6 +5,11 @@
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../base/errors.js';
 import { limits } from '../base/limits.js';
+import type { Parameters, PolicyModule } from '../coproc/policy.js';
+import type { SwitchPayer } from '../coproc/scheduler.js';
+import { FAULT_MODELS, type FaultModel } from '../hw/fault-model.js';
+import { builtinPolicies } from './builtin-policies.js';
+import type { DomainRequest } from './domains.js';
 
 /** One coprocessor instance. */
 export interface InstanceConfig {
@@ -12,6 +17,36 @@ export interface InstanceConfig {
   readonly id: string;
   /** Name of its driver, e.g. `zip`. */
   readonly driver: string;
+  /** What becomes of an access to a page that is not there; `pageRequests` unless said otherwise. */
+  readonly faultModel?: FaultModel | undefined;
+  /** Name of the policy that shares it between domains; `null`, which serves one, unless said otherwise. */
+  readonly policy?: string | undefined;
+  /** Parameters of the policy; its defaults where they are absent. */
+  readonly parameters?: Parameters | undefined;
+  /** Who pays for switches; `system` unless said otherwise. */
+  readonly switchPayer?: SwitchPayer | undefined;
+}
+
+/** The fault model of an instance. */
+export function faultModelOf({ faultModel }: InstanceConfig): FaultModel {
+  return faultModel ?? 'pageRequests';
+}
+
+/** Parameters of the host's domain on an instance; null when it does not use it. */
+export function hostUse({ host }: Pick<MachineConfig, 'host'>, { id }: InstanceConfig): Parameters | null {
+  return host === undefined ? {} : (host[id] ?? null);
+}
+
+/** What the IOMMU of a machine with these instances has to have beyond the specification's minimum. */
+export function iommuNeeds(instances: readonly InstanceConfig[]): {
+  readonly stall: boolean;
+  readonly drainsUntranslated: boolean;
+} {
+  const models = instances.map(faultModelOf);
+  return {
+    stall: models.includes('stall'),
+    drainsUntranslated: models.some((model) => model !== 'pageRequests'),
+  };
 }
 
 /** A whole machine: how much memory, and which instances. */
@@ -19,6 +54,15 @@ export interface MachineConfig {
   /** Bytes of physical memory, in units of 64 KiB. */
   readonly memoryBytes: number;
   readonly instances: readonly InstanceConfig[];
+  /** Instances that the host's own domain uses, with its parameters; all of them unless said otherwise. */
+  readonly host?: DomainRequest['coprocessors'] | undefined;
+  /** Domains beside the host's own, created at the start. */
+  readonly domains?: readonly DomainRequest[] | undefined;
+  /**
+   * How long a device may take to acknowledge an invalidation, or to answer a control call, before it is reset, ns;
+   * default 5 s.
+   */
+  readonly invalidationTimeoutNs?: number | undefined;
 }
 
 const MEMORY_UNIT = 65_536;
@@ -27,8 +71,13 @@ const MEMORY_UNIT = 65_536;
 export function checkConfig(
   config: MachineConfig,
   drivers: readonly string[],
+  policies: readonly Pick<PolicyModule, 'name'>[] = builtinPolicies,
 ): Result<MachineConfig, InvalidArgument> {
-  const { memoryBytes, instances } = config;
+  const {
+    memoryBytes,
+    instances,
+    invalidationTimeoutNs: timeoutNs = limits.INVALIDATION_TIMEOUT_NS,
+  } = config;
   const { MEMORY_BYTES_MIN: least, MEMORY_BYTES_MAX: most } = limits;
   if (!(memoryBytes >= least && memoryBytes <= most && memoryBytes % MEMORY_UNIT === 0)) {
     const expected = `from ${least} to ${most} in units of ${MEMORY_UNIT}`;
@@ -38,8 +87,12 @@ export function checkConfig(
     const expected = `at most ${limits.INSTANCES_MAX} instances`;
     return err(invalidArgument({ argument: 'instances', value: instances.length, expected }));
   }
+  if (!(timeoutNs > 0 && Number.isFinite(timeoutNs))) {
+    const expected = 'a number of nanoseconds above 0';
+    return err(invalidArgument({ argument: 'invalidationTimeoutNs', value: timeoutNs, expected }));
+  }
   const seen = new Set<string>();
-  for (const { id, driver } of instances) {
+  for (const { id, driver, faultModel, policy = 'null' } of instances) {
     if (typeof id !== 'string' || id === '' || seen.has(id)) {
       return err(
         invalidArgument({
@@ -57,6 +110,14 @@ export function checkConfig(
           expected: `one of ${drivers.join(', ')}`,
         }),
       );
+    }
+    if (faultModel !== undefined && !FAULT_MODELS.includes(faultModel)) {
+      const expected = `one of ${FAULT_MODELS.join(', ')}`;
+      return err(invalidArgument({ argument: `faultModel of ${id}`, value: faultModel, expected }));
+    }
+    if (!policies.some(({ name }) => name === policy)) {
+      const expected = `one of ${policies.map(({ name }) => name).join(', ')}`;
+      return err(invalidArgument({ argument: `policy of ${id}`, value: policy, expected }));
     }
     seen.add(id);
   }

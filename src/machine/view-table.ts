@@ -12,14 +12,21 @@ interface ViewableMapping {
   readonly bytes: number;
 }
 
+/** A pool of a forked child. */
+export interface InheritedPool extends ViewableMapping {
+  readonly va: number;
+}
+
 export class ViewTable {
   readonly #memory: PhysicalMemory;
   readonly #mappings = new Map<number, ViewableMapping>();
   /** MMIO region of each open queue, by file descriptor. */
   readonly #mmio = new Map<number, number>();
 
-  constructor(memory: PhysicalMemory) {
+  /** `inherited` are the mappings that a process has from its parent. */
+  constructor(memory: PhysicalMemory, inherited: readonly InheritedPool[] = []) {
     this.#memory = memory;
+    for (const { va, ...mapping } of inherited) this.#mappings.set(va, mapping);
   }
 
   /** Takes in what a successful call has changed. */

@@ -5,6 +5,10 @@
  * A reply's `ret` is a value >= 0 or a negated errno. Paths are absolute: `/dev/NAME`, `/sys/class/uacce/...`.
  */
 
+/** What may be done with pages. */
+export type Protection = 'none' | 'read' | 'readWrite';
+
+/** A system call and its arguments. */
 export type SyscallRequest =
   /** Opens a character device; `ret` = file descriptor. */
   | { readonly call: 'open'; readonly path: string }
@@ -24,6 +28,24 @@ export type SyscallRequest =
       readonly prefault?: boolean;
     }
   | { readonly call: 'munmap'; readonly address: number; readonly bytes: number }
+  /**
+   * Changes what may be done with whole pages of one pool or demand mapping, by the process and by every device that
+   * works for it. A view that JavaScript holds already cannot be revoked. ENOMEM outside one mapping, EACCES for a queue's
+   * region.
+   */
+  | {
+      readonly call: 'mprotect';
+      readonly address: number;
+      readonly bytes: number;
+      readonly protection: Protection;
+    }
+  /** Writes demand pages out to the swap store now (MADV_PAGEOUT); `ret` = how many left memory. */
+  | { readonly call: 'pageOut'; readonly address: number; readonly bytes: number }
+  /** Brings whole pages in and keeps them where they are; `ret` = the pin's number, from 1. */
+  | { readonly call: 'pin'; readonly address: number; readonly bytes: number }
+  | { readonly call: 'unpin'; readonly pin: number }
+  /** What a load or store of the process's own thread met: 0 = try again, -EFAULT = refused, -ENOMEM. */
+  | { readonly call: 'pageFault'; readonly address: number; readonly access: 'read' | 'write' }
   /** No mapping moves: for a queue region EFAULT if it would grow, else EPERM; EINVAL for any other. */
   | { readonly call: 'mremap'; readonly address: number; readonly bytes: number; readonly newBytes: number }
   /** Copies from or to the process's own memory, page faults included. `bytes` holds what was read. */
@@ -47,6 +69,8 @@ export interface SyscallReply {
   readonly bytes?: Uint8Array;
   /** mmap: where the region lies; for the platform, which makes a view of it, and for nobody else. */
   readonly physicalAddress?: number;
+  /** For some errors: which limit was met, and the remedy. */
+  readonly detail?: string;
 }
 
 /** Bits of a poll mask, as Linux numbers them. */
@@ -65,8 +89,8 @@ export interface Counters {
 }
 
 /**
- * A process's door to the machine, injected into the user library: system calls, views of its own mappings, the
- * doorbell of a sleeping engine and the interrupts of its queues. It belongs to one user thread.
+ * A process's door to the machine, injected into the user library: system calls, loads and stores, views of its own
+ * mappings, the doorbell of a sleeping engine and the interrupts of its queues. It belongs to one user thread.
  */
 export interface Platform {
   readonly pid: number;
@@ -74,6 +98,18 @@ export interface Platform {
   readonly concurrent: boolean;
   /** Enters the kernel; the answer is a value >= 0 or a negated errno in `ret`, never a rejection. */
   syscall(request: SyscallRequest): Promise<SyscallReply>;
+  /**
+   * Reads `bytes` bytes of the process's memory on this thread, through its own page table; only a page fault enters
+   * the kernel. Answers them, or a negated errno: EINVAL for an address or a length that is none (1 to
+   * `limits.MEMORY_COPY_BYTES_MAX`), EFAULT where the access is refused, ENOMEM, ESRCH after `exit`.
+   */
+  load(address: number, bytes: number): Promise<Uint8Array | number>;
+  /**
+   * Writes `source`, likewise; it must not change before the answer. Answers the bytes written, or a negated errno as
+   * `load` does; what lies before a refused page is written. A store to the hardware doorbell of a queue is a store to
+   * memory here, and no event: that needs `writeMemory`.
+   */
+  store(address: number, source: Uint8Array): Promise<number>;
   /** A view of `bytes` bytes at `address` of a pool or queue mapping of this process. Throws for anything else. */
   mapRegion(address: number, bytes: number): Uint8Array;
   /** The doorbell's event: wakes the engine that serves the queue open at `fd`. */
@@ -90,6 +126,11 @@ export interface Platform {
   counters(): Counters;
   /** Time in ns for expected starts and statistics; virtual on the inline host. */
   nowNs(): number;
+  /**
+   * A child of the process, on the same user thread: its memory is a copy, made when a page is written; its files are
+   * the same; queue regions are not there. A negated errno: ENOMEM, EAGAIN when no process is left, ESRCH after `exit`.
+   */
+  fork(): Promise<Platform | number>;
   /** Ends the process: its files are closed and its memory goes back. */
   exit(): Promise<void>;
 }

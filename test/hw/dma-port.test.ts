@@ -5,6 +5,8 @@ import { limits } from '../../src/base/limits.js';
 import { PAGE_BYTES } from '../../src/base/units.js';
 import { DmaFault } from '../../src/hw/device-model.js';
 import { AWAITING_PAGE } from '../../src/hw/dma-port.js';
+import { FAULT_MODELS } from '../../src/hw/fault-model.js';
+import { PAGE_RESPONSE_INDICES } from '../../src/hw/instance-words.js';
 import { permission } from '../../src/hw/translation-cache.js';
 import { patternOf } from './copy-requests.js';
 import { PortBench } from './port-bench.js';
@@ -12,9 +14,9 @@ import { PortBench } from './port-bench.js';
 const VA = 0x40_0000;
 const PASID = 5;
 
-describe('reads and writes', () => {
+describe.each(FAULT_MODELS)('reads and writes of a device with fault model %s', (faultModel) => {
   it('lengths and offsets around a page, over frames that are not neighbours, move exactly those bytes (I4)', () => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     const frames = [2, 0, 3, 1].map((page) => [page, bench.map(PASID, VA + page * PAGE_BYTES)] as const);
     const frameOf = new Map(frames);
     const dma = bench.dma(PASID);
@@ -39,14 +41,16 @@ describe('reads and writes', () => {
   });
 
   it('nothing is asked of the IOMMU for nothing: zero bytes at any address succeed', () => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     for (const address of [0, VA, 2 ** 52, 2n ** 63n]) {
       expect(bench.finish(bench.dma(PASID).read(address, 0))).toHaveLength(0);
       bench.finish(bench.dma(PASID).write(address, new Uint8Array(0)));
     }
     expect(bench.requests).toEqual([]);
   });
+});
 
+describe('views', () => {
   it('a writable view is offered for contiguous pages that may be written, and for nothing else', () => {
     const bench = new PortBench();
     // Mapped first, so that no table is allocated between the frames of the other two.
@@ -63,9 +67,9 @@ describe('reads and writes', () => {
   });
 });
 
-describe('whose memory', () => {
+describe.each(FAULT_MODELS)('whose memory a device with fault model %s reaches', (faultModel) => {
   it('the same address under two PASIDs is two places (C5, R108)', () => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     bench.map(1, VA);
     bench.map(2, VA);
     bench.finish(bench.dma(1).write(VA, Buffer.from('one')));
@@ -75,7 +79,7 @@ describe('whose memory', () => {
   });
 
   it('a PASID that names nobody reaches nothing, whatever others have cached', () => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     bench.map(1, VA);
     bench.finish(bench.dma(1).read(VA, 8));
     for (const pasid of [2, 77, limits.PASID_MAX]) {
@@ -87,7 +91,7 @@ describe('whose memory', () => {
     ['PASID 0', 0],
     ['no PASID', -1],
   ])('a request with %s is refused: it would be in the address space of the rings', (_name, pasid) => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     bench.map(-1, VA);
     expect(bench.port.translate(-1, VA, permission.READ)).toBeGreaterThan(0);
     expect(bench.port.translate(0, VA, permission.READ)).toBe(-1);
@@ -98,14 +102,14 @@ describe('whose memory', () => {
   });
 
   it('a table that names a frame outside the machine gives a fault, not an access', () => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     bench.map(PASID, VA, 'rw', 0x4000_0000);
     expect(bench.faultOf(bench.dma(PASID).read(VA, 8)).causeCode).toBeGreaterThan(0);
     expect(bench.dma(PASID).writableView(VA, 8)).toBeNull();
   });
 
   it('any 64-bit address ends in an answer: mapped bytes or a fault that names it', () => {
-    const bench = new PortBench();
+    const bench = new PortBench(faultModel);
     bench.map(PASID, VA);
     const edges = [2n ** 38n, 2n ** 39n, 2n ** 44n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
     const around = edges
@@ -222,6 +226,329 @@ describe('page requests (C6)', () => {
     }
     bench.answer = () => 1;
     expect(bench.faultOf(bench.dma(PASID).read(VA, 8))).toBeInstanceOf(DmaFault);
+  });
+});
+
+describe('a group is answered exactly once', () => {
+  it('whatever happens to the queue, and to the device, between its members (S22)', () => {
+    const moment = fc.constantFrom('nothing', 'nothing', 'flood', 'service', 'gone');
+    const property = fc.property(fc.array(moment, { minLength: 1, maxLength: 30 }), (moments) => {
+      const bench = new PortBench();
+      bench.table(PASID);
+      const mapped = new Set<number>();
+      bench.answer = ({ va }) => {
+        if (!mapped.has(va)) bench.map(PASID, va);
+        mapped.add(va);
+        return 0;
+      };
+      let groups = 0;
+      bench.beforeMember = (last) => {
+        const act = moments.shift();
+        if (act === 'flood') bench.flood(limits.IOMMU_QUEUE_ENTRIES);
+        if (act === 'service') bench.service();
+        if (act === 'gone') bench.clearContext();
+        if (last) groups += 1;
+      };
+      const access = bench.dma(PASID).write(VA, patternOf(6 * PAGE_BYTES));
+      const outcome = outcomeOf(() => bench.finish(access));
+      bench.service();
+      expect(outcome === 'done' || outcome instanceof DmaFault).toBe(true);
+      expect(bench.responses.automatic + bench.responses.sent).toBe(groups);
+    });
+    fc.assert(property, { numRuns: 100 });
+  });
+
+  it('by one response, when its first members are lost and its last alone is queued', () => {
+    const bench = new PortBench();
+    bench.table(PASID);
+    const lasts: number[] = [];
+    bench.answer = ({ va, prgi, last }) => {
+      if (last) lasts.push(prgi);
+      bench.map(PASID, va);
+      return 0;
+    };
+    let members = 0;
+    bench.beforeMember = () => {
+      members += 1;
+      if (members === 2) bench.flood(limits.IOMMU_QUEUE_ENTRIES);
+      if (members === 4) bench.service();
+    };
+    const source = patternOf(4 * PAGE_BYTES);
+    bench.finish(bench.dma(PASID).write(VA, source));
+    // The first group lost its members 2 and 3; they were asked for again, in the second.
+    expect([bench.responses, lasts]).toEqual([{ automatic: 0, sent: 2 }, [0, 1]]);
+    expect(Buffer.compare(bench.finish(bench.dma(PASID).read(VA, source.length)), source)).toBe(0);
+  });
+});
+
+/** 'done', or what was thrown. */
+function outcomeOf(act: () => unknown): unknown {
+  try {
+    act();
+    return 'done';
+  } catch (error) {
+    return error;
+  }
+}
+
+/** Makes every page that is asked for present. */
+function mapsWhatIsAsked(bench: PortBench): void {
+  const frame = bench.frame();
+  bench.answer = ({ va }) => {
+    bench.map(PASID, va, 'rw', frame);
+    return 0;
+  };
+  bench.answerStall = ({ va }) => {
+    bench.map(PASID, va, 'rw', frame);
+    return true;
+  };
+}
+
+describe.each(['pageRequests', 'stall'] as const)('indices of responses, fault model %s', (faultModel) => {
+  const asked = (bench: PortBench): number[] => [
+    ...bench.requests.map(({ prgi }) => prgi),
+    ...bench.stalls.map(({ tag }) => tag),
+  ];
+
+  it('an engine started after one that died takes no response to a question of the dead one', () => {
+    const bench = new PortBench(faultModel);
+    bench.table(PASID);
+    bench.answer = () => null;
+    bench.answerStall = () => null;
+    expect(bench.dma(PASID).read(VA, 8).next().value).toBe(AWAITING_PAGE);
+    bench.service();
+    const [owed] = asked(bench);
+    bench.restartEngine();
+    mapsWhatIsAsked(bench);
+    let page = 1;
+    const readOn = (count: number): void => {
+      for (let times = 0; times < count; times++) {
+        expect(bench.finish(bench.dma(PASID).read(VA + page++ * PAGE_BYTES, 8))).toHaveLength(8);
+      }
+    };
+    readOn(2 * PAGE_RESPONSE_INDICES);
+    expect(asked(bench).filter((index) => index === owed)).toHaveLength(1);
+    // The late refusal meets nobody, and its index serves again.
+    if (faultModel === 'stall') bench.resume(owed!, false);
+    else bench.respond(bench.requests[0]!, 1);
+    readOn(1);
+    const free = Array.from({ length: PAGE_RESPONSE_INDICES }, () => bench.port.responses.take());
+    expect([free.includes(owed!), free.includes(-1)]).toEqual([true, false]);
+  });
+
+  it('a response that nobody asked for is ignored, under any index', () => {
+    const bench = new PortBench(faultModel);
+    bench.table(PASID);
+    for (let index = 0; index < PAGE_RESPONSE_INDICES; index++) {
+      if (faultModel === 'stall') bench.driver.resume({ deviceId: 3, tag: index, retry: index % 2 === 0 });
+      bench.driver.respond({ deviceId: 3, pasid: PASID, prgi: index, code: 15 });
+      bench.service();
+    }
+    mapsWhatIsAsked(bench);
+    expect(bench.finish(bench.dma(PASID).read(VA, 8))).toHaveLength(8);
+  });
+
+  it('run out when nobody answers, and then accesses fault instead of waiting, but only where a page is absent', () => {
+    const bench = new PortBench(faultModel);
+    bench.map(PASID, VA);
+    bench.answer = () => null;
+    bench.answerStall = () => null;
+    for (let each = 1; each <= PAGE_RESPONSE_INDICES; each++) {
+      const dma = bench.dma(PASID);
+      expect(dma.read(VA + each * PAGE_BYTES, 8).next().value).toBe(AWAITING_PAGE);
+      dma.abandon();
+      bench.service();
+    }
+    expect(new Set(asked(bench)).size).toBe(PAGE_RESPONSE_INDICES);
+    expect(
+      outcomeOf(() =>
+        bench
+          .dma(PASID)
+          .read(VA - PAGE_BYTES, 8)
+          .next(),
+      ),
+    ).toBeInstanceOf(DmaFault);
+    expect(bench.finish(bench.dma(PASID).read(VA, 8))).toHaveLength(8);
+  });
+});
+
+describe('stalled accesses', () => {
+  it('an access stalls at each page that is absent, and goes on when it is told to try again', () => {
+    const bench = new PortBench('stall');
+    bench.table(PASID);
+    bench.answerStall = ({ va }) => {
+      bench.map(PASID, va);
+      return true;
+    };
+    const source = patternOf(3 * PAGE_BYTES);
+    bench.finish(bench.dma(PASID).write(VA + 100, source));
+    expect(bench.stalls).toMatchObject(
+      [0, 1, 2, 3].map((page) => ({
+        deviceId: 3,
+        pasid: PASID,
+        va: VA + page * PAGE_BYTES,
+        access: 'write',
+      })),
+    );
+    expect(Buffer.compare(bench.finish(bench.dma(PASID).read(VA + 100, source.length)), source)).toBe(0);
+    expect([bench.requests, bench.driver.faults.toArray()]).toEqual([[], []]);
+  });
+
+  it('yields AWAITING_PAGE for as long as nobody answers', () => {
+    const bench = new PortBench('stall');
+    bench.table(PASID);
+    bench.answerStall = () => null;
+    const dma = bench.dma(PASID);
+    const access = dma.read(VA, 8);
+    for (let times = 0; times < 3; times++) {
+      expect(access.next()).toEqual({ done: false, value: AWAITING_PAGE });
+      expect(dma.waiting).toBe(true);
+      bench.service();
+    }
+    bench.map(PASID, VA);
+    bench.resume(bench.stalls[0]!.tag, true);
+    expect(dma.waiting).toBe(false);
+    expect(bench.finish(access)).toHaveLength(8);
+    expect(bench.stalls).toHaveLength(1);
+  });
+
+  it('an answer that comes before the access has noticed that it stalls is taken all the same', () => {
+    const bench = new PortBench('stall');
+    bench.table(PASID);
+    mapsWhatIsAsked(bench);
+    bench.onDeviceInterrupt = () => bench.service();
+    expect(bench.dma(PASID).read(VA, 8).next()).toMatchObject({ done: true });
+    expect(bench.stalls).toHaveLength(1);
+  });
+
+  it('"abort" ends the access with a fault of cause 0 at the page, and leaves the bytes before it stored', () => {
+    const bench = new PortBench('stall');
+    const frame = bench.map(PASID, VA);
+    const source = new Uint8Array(2 * PAGE_BYTES).fill(0xaa);
+    const fault = bench.faultOf(bench.dma(PASID).write(VA, source));
+    expect(fault).toMatchObject({ address: VA + PAGE_BYTES, access: 'write', causeCode: 0 });
+    expect(bench.memory.view(frame, PAGE_BYTES).every((byte) => byte === 0xaa)).toBe(true);
+  });
+
+  it('a liar that says "try again" and maps nothing is asked a bounded number of times', () => {
+    const bench = new PortBench('stall');
+    bench.table(PASID);
+    bench.answerStall = () => true;
+    expect(bench.faultOf(bench.dma(PASID).read(VA, 8))).toBeInstanceOf(DmaFault);
+    expect(bench.stalls).toHaveLength(limits.PAGE_REQUEST_RETRIES);
+  });
+
+  it('a write to a page that may only be read stalls, and does not store without permission', () => {
+    const bench = new PortBench('stall');
+    const frame = bench.map(PASID, VA, 'r');
+    bench.finish(bench.dma(PASID).read(VA, 8));
+    expect(bench.faultOf(bench.dma(PASID).write(VA, Buffer.from('no')))).toMatchObject({ access: 'write' });
+    expect(bench.stalls).toMatchObject([{ access: 'write', va: VA }]);
+    expect(bench.memory.load32(frame)).toBe(0);
+  });
+
+  it('an abandoned access frees its tag when the late answer comes, so tags never run out', () => {
+    const bench = new PortBench('stall');
+    bench.table(PASID);
+    bench.answerStall = () => null;
+    for (let round = 0; round < PAGE_RESPONSE_INDICES + 100; round++) {
+      const dma = bench.dma(PASID);
+      expect(dma.read(VA, 8).next().value).toBe(AWAITING_PAGE);
+      dma.abandon();
+      bench.service();
+      bench.resume(bench.stalls.at(-1)!.tag, round % 2 === 0);
+    }
+    bench.answerStall = () => false;
+    expect(bench.faultOf(bench.dma(PASID).read(VA, 8))).toBeInstanceOf(DmaFault);
+  });
+
+  it('a full fault queue ends the access with its cause at once; those that are stalled are not lost', () => {
+    const bench = new PortBench('stall');
+    bench.table(PASID);
+    mapsWhatIsAsked(bench);
+    const stalled = bench.dma(PASID).read(VA, 8);
+    expect(stalled.next().value).toBe(AWAITING_PAGE);
+    bench.floodFaults();
+    const late = bench.dma(PASID).read(VA + PAGE_BYTES, 8);
+    expect(outcomeOf(() => late.next())).toMatchObject({ address: VA + PAGE_BYTES, causeCode: 13 });
+    expect(bench.finish(stalled)).toHaveLength(8);
+    expect(bench.finish(bench.dma(PASID).read(VA + PAGE_BYTES, 8))).toHaveLength(8);
+  });
+});
+
+describe('a device without page requests and stall', () => {
+  it('meets the cause of its fault at once, recorded once', () => {
+    const bench = new PortBench('none');
+    bench.map(PASID, VA, 'r');
+    const absent = bench.dma(PASID).read(VA + PAGE_BYTES, 8);
+    expect(outcomeOf(() => absent.next())).toMatchObject({ address: VA + PAGE_BYTES, causeCode: 13 });
+    const forbidden = bench.dma(PASID).write(VA, Uint8Array.of(1));
+    expect(outcomeOf(() => forbidden.next())).toMatchObject({ address: VA, causeCode: 15 });
+    bench.service();
+    expect(bench.driver.faults.toArray().map(({ cause, transaction }) => [cause, transaction])).toEqual([
+      [13, 2],
+      [15, 3],
+    ]);
+    expect([bench.requests, bench.stalls]).toEqual([[], []]);
+  });
+
+  it('takes an address beyond 2^53 to the answer of the specification', () => {
+    const bench = new PortBench('none');
+    bench.table(PASID);
+    expect(bench.faultOf(bench.dma(PASID).read(2n ** 63n, 8)).causeCode).toBe(13);
+  });
+});
+
+describe.each(['stall', 'none'] as const)('without an ATC, fault model %s', (faultModel) => {
+  it('a look whether a view is to be had leaves no fault and stalls nothing', () => {
+    const bench = new PortBench(faultModel);
+    bench.map(PASID, VA, 'r');
+    const dma = bench.dma(PASID);
+    for (const va of [VA, VA + PAGE_BYTES]) {
+      expect(dma.readableView(va, 8)).toBeNull();
+      expect(dma.writableView(va, 8)).toBeNull();
+    }
+    bench.service();
+    expect([bench.stalls, bench.driver.faults.toArray()]).toEqual([[], []]);
+  });
+
+  it('a view is offered of what was accessed before, and for that kind of access only', () => {
+    const bench = new PortBench(faultModel);
+    bench.map(PASID, VA + PAGE_BYTES, 'r');
+    bench.map(PASID, VA);
+    const dma = bench.dma(PASID);
+    bench.finish(dma.read(VA + PAGE_BYTES, 8));
+    bench.finish(dma.write(VA, patternOf(16)));
+    expect(dma.readableView(VA + 4, 4)).toEqual(patternOf(16).subarray(4, 8));
+    expect(dma.writableView(VA, PAGE_BYTES)).toHaveLength(PAGE_BYTES);
+    expect(dma.readableView(VA + PAGE_BYTES, PAGE_BYTES)).toHaveLength(PAGE_BYTES);
+    expect(dma.writableView(VA + PAGE_BYTES, 1)).toBeNull();
+  });
+
+  it('a page taken away is out of reach at once, and its frame free when the engine has yielded (R131)', () => {
+    const bench = new PortBench(faultModel);
+    const frame = bench.map(PASID, VA);
+    const dma = bench.dma(PASID);
+    bench.finish(dma.write(VA, Buffer.from('mine')));
+    const view = dma.writableView(VA, 4)!;
+    let done = false;
+    bench.unmap(PASID, VA, () => {
+      done = true;
+    });
+    bench.service();
+    // A native call may still be writing into the view of this step.
+    view.set(Buffer.from('late'));
+    expect([done, dma.writableView(VA, 4), bench.port.translate(PASID, VA, permission.READ)]).toEqual([
+      false,
+      null,
+      -1,
+    ]);
+    bench.port.acknowledge();
+    bench.service();
+    expect(done).toBe(true);
+    bench.memory.zero(frame, 1);
+    expect(bench.faultOf(dma.write(VA, Buffer.from('no')))).toBeInstanceOf(DmaFault);
+    expect(bench.memory.load32(frame)).toBe(0);
   });
 });
 

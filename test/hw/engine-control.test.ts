@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { copyDevice } from '../../drivers/copy/device.js';
 import { copySqe, copyStatus } from '../../drivers/copy/layout.js';
 import { PAGE_BYTES } from '../../src/base/units.js';
-import type { CoprocIrq } from '../../src/hw/coproc-port.js';
+import type { ContextIrq } from '../../src/hw/context-hardware.js';
 import { Engine, IDLE } from '../../src/hw/engine.js';
 import { queueContextLayout, queueContextState } from '../../src/hw/queue-context.js';
 import { CQE_BYTES, dusShape, queueWord } from '../../src/uapi/queue-layout.js';
@@ -24,9 +24,11 @@ interface BareQueue {
   readonly contextAddress: number;
 }
 
+const CONTEXT = 1;
+
 /** An engine with queues whose rings the test maps itself, in the ring address space. */
 class EngineBench extends PortBench {
-  readonly irqs: CoprocIrq[] = [];
+  readonly irqs: ContextIrq[] = [];
   readonly interrupted: number[] = [];
   readonly engine = new Engine({
     description: copyDevice,
@@ -36,11 +38,22 @@ class EngineBench extends PortBench {
     trace: null,
   });
 
+  constructor() {
+    super();
+    this.powerOn();
+  }
+
+  /** A context that is loaded, as an engine has when it serves one domain. */
+  powerOn(): void {
+    this.engine.createContext(CONTEXT);
+    this.engine.start(CONTEXT, []);
+  }
+
   attach(number: number): BareQueue {
     const ringAddress = (number + 1) * 0x10_0000;
     const frames = Array.from({ length: PAGES }, (_, page) => this.map(-1, ringAddress + page * PAGE_BYTES));
     const queue = { number, ringAddress, frames, mmioAddress: this.frame(), contextAddress: this.frame() };
-    this.engine.attach({
+    this.engine.attach(CONTEXT, {
       ...queue,
       queueNumber: number,
       pasid: PASID,
@@ -49,6 +62,8 @@ class EngineBench extends PortBench {
       sqDepth: DEPTH,
       cqDepth: DEPTH,
       waiter: 0,
+      process: 1,
+      weight: 1,
     });
     return queue;
   }
@@ -130,7 +145,7 @@ describe('stop and start', () => {
     bench.submit(queue, copySqeOf({ tag: 1 }));
     bench.settle();
     expect(bench.cqes(queue)).toBe(0);
-    bench.engine.start();
+    bench.engine.start(CONTEXT, []);
     bench.settle();
     expect(bench.cqes(queue)).toBe(1);
   });
@@ -146,7 +161,7 @@ describe('stop and start', () => {
     bench.engine.stop();
     expect(bench.interrupted).toEqual([0]);
     expect(bench.memory.load32(queue.mmioAddress + queueWord.STALLED)).toBe(1);
-    bench.engine.start();
+    bench.engine.start(CONTEXT, []);
     expect(bench.memory.load32(queue.mmioAddress + queueWord.STALLED)).toBe(0);
   });
 
@@ -190,12 +205,13 @@ describe('detach and reset', () => {
     const queue = bench.attach(0);
     bench.submit(queue, copySqeOf({}));
     bench.settle();
-    expect(bench.engine.registers.read(8)).toBe(1);
+    expect(bench.engine.readRegister(8)).toBe(1);
     bench.engine.reset();
+    bench.powerOn();
     bench.submit(queue, copySqeOf({}), 2);
     bench.settle();
     expect(bench.cqes(queue)).toBe(1);
-    expect([0, 4, 8].map((at) => bench.engine.registers.read(at))).toEqual([0x434f5059, 1, 0]);
+    expect([0, 4, 8].map((at) => bench.engine.readRegister(at))).toEqual([0x434f5059, 1, 0]);
   });
 
   it('the last of many queues detached while it had the turn leaves an engine that serves the rest', () => {

@@ -1,23 +1,25 @@
 /**
  * The IOMMU's driver against the real IOMMU: does every invalidation end, in order, whatever the devices do; is every
- * page request handled; is a context ever half changed?
+ * page request handled, and every stalled access; is a context ever half changed?
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../src/base/limits.js';
 import { MiB, PAGE_BYTES } from '../../src/base/units.js';
+import type { FaultModel } from '../../src/hw/fault-model.js';
 import { FrameTable, frameOwner } from '../../src/hw/frame-table.js';
 import { ATS } from '../../src/hw/iommu/command-layouts.js';
-import { Iommu } from '../../src/hw/iommu/iommu.js';
+import { Iommu, type IommuOptions } from '../../src/hw/iommu/iommu.js';
 import { IOMMU_REGISTER_WORDS, IommuRegisterFile } from '../../src/hw/iommu/registers.js';
 import {
+  Access,
   type IommuMessage,
   newTranslationRequest,
   newTranslationResult,
   RequestType,
 } from '../../src/hw/iommu/translation.js';
 import { invalidateAtc, invalidateWholeAtc } from '../../src/hw/iommu-driver/commands.js';
-import type { PageRequestRecord } from '../../src/hw/iommu-driver/control.js';
+import type { PageRequestRecord, StallRecord } from '../../src/hw/iommu-driver/control.js';
 import { blocksOf, invalidationCommands } from '../../src/hw/iommu-driver/invalidation.js';
 import { IommuDriver } from '../../src/hw/iommu-driver/iommu-driver.js';
 import { PageTable, pte, type TableMemory } from '../../src/hw/page-table.js';
@@ -29,14 +31,17 @@ class Board {
   readonly frames = new FrameTable(this.memory);
   readonly sent: IommuMessage[] = [];
   readonly requests: PageRequestRecord[] = [];
+  readonly stalls: StallRecord[] = [];
   readonly iommu: Iommu;
   readonly driver: IommuDriver;
   /** Called before every register access of the driver. */
   onAccess: () => void = () => {};
   woken = false;
-  lost = 0;
+  /** How many page requests had been received each time that some were said to be lost. */
+  readonly losses: number[] = [];
 
-  constructor() {
+  /** `listens`: there is a receiver of page faults. */
+  constructor(options: Partial<IommuOptions> = {}, listens = true) {
     const registers = new IommuRegisterFile(new Int32Array(IOMMU_REGISTER_WORDS));
     registers.reset();
     this.iommu = new Iommu({
@@ -47,6 +52,7 @@ class Board {
       interrupt: () => {
         this.woken = true;
       },
+      ...options,
     });
     const port = {
       readRegister: (offset: number) => {
@@ -59,11 +65,11 @@ class Board {
       },
     };
     this.driver = new IommuDriver({ port, memory: this.memory, frames: this.frames });
+    if (!listens) return;
     this.driver.onPageRequests({
-      pageRequested: (request) => this.requests.push(request),
-      requestsLost: () => {
-        this.lost += 1;
-      },
+      pageRequested: (request) => void this.requests.push(request),
+      stalled: (event) => void this.stalls.push(event),
+      requestsLost: () => void this.losses.push(this.requests.length),
     });
   }
 
@@ -90,15 +96,14 @@ class Board {
   }
 
   /** A device with an empty process directory, its context installed. */
-  device(deviceId: number) {
+  device(deviceId: number, faultModel: FaultModel = 'pageRequests') {
     const directory = this.driver.createProcessDirectory(deviceId, this.tables)!;
-    this.install(deviceId, directory.root);
+    this.install(deviceId, directory.root, faultModel);
     return directory;
   }
 
-  install(deviceId: number, processDirectory: number, done = () => {}): void {
-    const contents = { secondStage: null, processDirectory, enAts: true, enPri: true };
-    this.driver.setDeviceContext(deviceId, contents, done);
+  install(deviceId: number, processDirectory: number, faultModel: FaultModel = 'pageRequests'): void {
+    this.driver.setDeviceContext(deviceId, { secondStage: null, processDirectory, faultModel }, () => {});
     this.settle();
   }
 
@@ -120,9 +125,21 @@ class Board {
     return result.status === 0 && result.r ? result.ppn * PAGE_BYTES : -1;
   }
 
-  plead(prgi: number, pasid = 1): void {
+  /** An untranslated access that may be stalled under `tag`: whether it is. */
+  access(access: { deviceId?: number; pasid: number; va: number; tag: number; access?: number }): boolean {
+    const [request, result] = [newTranslationRequest(), newTranslationResult()];
+    const { deviceId = 0, pasid, va, tag: stallTag, access: kind = Access.read } = access;
+    Object.assign(request, { deviceId, pasid, stallTag, access: kind });
+    request.iovaHigh = Math.floor(va / 2 ** 32);
+    request.iovaLow = va >>> 0;
+    this.iommu.translate(request, result);
+    return result.stalled;
+  }
+
+  plead(prgi: number, pasid = 1, last = true): boolean {
     const message = { rid: 0, dsv: false, dseg: 0, pasid, privileged: false, execute: false };
-    this.iommu.pageRequest({ ...message, payloadHigh: 0x10, payloadLow: (prgi << 3) | 7 });
+    const payloadLow = (prgi << 3) | (last ? 4 : 0) | 3;
+    return this.iommu.pageRequest({ ...message, payloadHigh: 0x10, payloadLow }).queued;
   }
 }
 
@@ -261,20 +278,61 @@ describe('invalidations', () => {
     expect(done).toEqual(Array.from({ length: count }, (_, each) => each));
   });
 
-  it('page responses pass a full queue unmerged, in order', () => {
-    const board = new Board();
+  it('responses to page requests and stalled accesses pass a full queue unmerged, in order', () => {
+    const board = new Board({ stall: true });
     for (let each = 0; each < 6000; each++) {
       board.driver.invalidate({ pscid: 1, gscid: null, devices: [{ deviceId: 0, pasid: 1 }] }, () => {});
-      board.driver.respond({ deviceId: 0, pasid: 1, prgi: each % 512, code: 0 });
+      // Many of them are the same command.
+      if (each % 2 === 0) board.driver.respond({ deviceId: 0, pasid: 1, prgi: each % 512, code: 0 });
+      else board.driver.resume({ deviceId: 0, tag: each % 512, retry: each % 3 === 0 });
     }
-    const groups: number[] = [];
+    const responses: (readonly [string, number])[] = [];
     while (board.sent.length > 0) {
-      for (const { type, payloadHigh } of board.sent) {
-        if (type === 'pageGroupResponse') groups.push(payloadHigh & 0x1ff);
+      for (const { type, payloadHigh, payloadLow } of board.sent) {
+        if (type === 'pageGroupResponse') responses.push([type, payloadHigh & 0x1ff]);
+        if (type === 'stallResponse') responses.push([`${type} ${payloadHigh >>> 12}`, payloadLow]);
       }
       board.acknowledge();
     }
-    expect(groups).toEqual(Array.from({ length: 6000 }, (_, each) => each % 512));
+    expect(responses).toEqual(
+      Array.from({ length: 6000 }, (_, each) => {
+        const stall = `stallResponse ${each % 3 === 0 ? 0 : 1}`;
+        return [each % 2 === 0 ? 'pageGroupResponse' : stall, each % 512];
+      }),
+    );
+  });
+
+  it('ask no device for its cache that never had ATS; the fence waits for its accesses instead', () => {
+    const board = new Board({ stall: true, drainsUntranslated: true });
+    // One has page requests, one stalls, one has neither; of the last nothing is known.
+    for (const [deviceId, model] of (['pageRequests', 'stall', 'none'] as const).entries())
+      board.device(deviceId, model);
+    while (board.sent.length > 0) board.acknowledge();
+    let done = 0;
+    const devices = [0, 1, 2, 3].map((deviceId) => ({ deviceId, pasid: 1 }));
+    const range = { va: VA, bytes: 3 * PAGE_BYTES };
+    board.driver.invalidate({ pscid: 1, gscid: null, devices, range }, () => done++);
+    board.driver.invalidateProcess({ pscid: 1, gscid: null, devices, device: devices[1]! }, () => done++);
+    for (const { deviceId } of devices) board.driver.invalidateDevice(deviceId, () => done++);
+    const asked = new Set<number>();
+    let drains = 0;
+    while (board.sent.length > 0) {
+      expect(done).toBe(drains);
+      for (const { type, rid } of board.sent) {
+        if (type === 'invalidationRequest') asked.add(rid);
+        else drains += 1;
+      }
+      board.acknowledge();
+    }
+    expect([done, drains, [...asked]]).toEqual([6, 6, [0, 3]]);
+  });
+
+  it('still ask a device that had ATS once: its cache may hold what it was told then', () => {
+    const board = new Board({ stall: true });
+    const directory = board.device(0);
+    board.install(0, directory.root, 'none');
+    board.driver.invalidateDevice(0, () => {});
+    expect(board.sent.map(({ rid }) => rid)).toEqual([0, 0]);
   });
 
   it('name pages up to the bound, and everything above it (S24)', () => {
@@ -344,10 +402,34 @@ describe('page requests and faults', () => {
     board.device(0);
     for (let each = 0; each < limits.IOMMU_QUEUE_ENTRIES + 20; each++) board.plead(each);
     board.settle();
-    expect([board.requests.length, board.lost]).toEqual([limits.IOMMU_QUEUE_ENTRIES - 1, 1]);
+    expect([board.requests.length, board.losses.length]).toEqual([limits.IOMMU_QUEUE_ENTRIES - 1, 1]);
     board.plead(7);
     board.settle();
-    expect([board.requests.length, board.lost]).toEqual([limits.IOMMU_QUEUE_ENTRIES, 1]);
+    expect([board.requests.length, board.losses.length]).toEqual([limits.IOMMU_QUEUE_ENTRIES, 1]);
+  });
+
+  it('a group torn by an overflow at any moment of the handler is void before its index comes again (S22)', () => {
+    for (let moment = 0; moment < 60; moment++) {
+      const board = new Board();
+      board.device(0);
+      board.plead(1);
+      let accesses = 0;
+      let torn = -1;
+      board.onAccess = () => {
+        if (accesses++ !== moment) return;
+        // Members of one group until one is lost, and its last with it.
+        while (board.plead(7, 1, false));
+        expect(board.plead(7)).toBe(false);
+        torn = board.requests.length;
+      };
+      board.settle();
+      board.onAccess = () => {};
+      if (accesses <= moment) break;
+      board.settle();
+      const members = board.requests.slice(torn).filter(({ prgi }) => prgi === 7);
+      expect(members.length).toBeGreaterThan(0);
+      expect(board.losses).toEqual([board.requests.length]);
+    }
   });
 
   it('shows what the device asked for', () => {
@@ -403,5 +485,95 @@ describe('page requests and faults', () => {
     board.driver.service();
     board.driver.service();
     expect(done).toBe(1);
+  });
+});
+
+describe('stalled accesses', () => {
+  /** A board whose device 0 stalls, with an address space of one page as process 5. */
+  function stallBoard() {
+    const board = new Board({ stall: true });
+    const directory = board.device(0, 'stall');
+    const space = board.space(VA);
+    directory.set(5, { root: space.root, pscid: 1 });
+    return { board, directory, space };
+  }
+
+  it.each([
+    ['read', Access.read],
+    ['write', Access.write],
+    ['execute', Access.execute],
+  ] as const)('are shown with what a %s was about to do, and are no faults', (name, access) => {
+    const { board } = stallBoard();
+    expect(board.access({ pasid: 5, va: VA + 5 * PAGE_BYTES + 123, tag: 0xffff, access })).toBe(true);
+    board.settle();
+    expect(board.stalls).toEqual([
+      { deviceId: 0, pasid: 5, va: VA + 5 * PAGE_BYTES, access: name, tag: 0xffff },
+    ]);
+    expect(board.driver.faults.length).toBe(0);
+  });
+
+  it('show any address exactly, up to the last page of 64 bits', () => {
+    const { board } = stallBoard();
+    for (const page of [2 ** 38, 2 ** 63, 2 ** 64 - PAGE_BYTES]) {
+      board.access({ pasid: 5, va: page, tag: 1 });
+      board.settle();
+      expect(board.stalls.at(-1)!.va).toBe(page);
+    }
+  });
+
+  it('are answered to the device that made them, with what was decided', () => {
+    const { board } = stallBoard();
+    board.driver.resume({ deviceId: 0, tag: 3, retry: true });
+    board.driver.resume({ deviceId: 127, tag: 511, retry: false });
+    expect(board.sent).toMatchObject([
+      { type: 'stallResponse', rid: 0, payloadLow: 3, payloadHigh: 0 },
+      { type: 'stallResponse', rid: 127, payloadLow: 511, payloadHigh: 1 << 12 },
+    ]);
+  });
+
+  it('are all handed over, whatever else faults and however full the queue', () => {
+    const step = fc.constantFrom('stall', 'stall', 'fault', 'flood', 'service', 'drain');
+    const property = fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+      const { board } = stallBoard();
+      const stalled: number[] = [];
+      for (const [tag, act] of steps.entries()) {
+        if (act === 'stall' && board.access({ pasid: 5, va: VA + PAGE_BYTES, tag })) stalled.push(tag);
+        // A process that does not exist: cause 266, which nothing can resolve.
+        if (act === 'fault') expect(board.access({ pasid: 6, va: VA, tag })).toBe(false);
+        if (act === 'flood')
+          for (let each = 0; each < limits.IOMMU_QUEUE_ENTRIES; each++)
+            board.access({ pasid: 6, va: VA, tag });
+        if (act === 'service') board.settle();
+        if (act === 'drain') board.driver.drainPageRequests();
+      }
+      board.settle();
+      expect(board.stalls.map(({ tag }) => tag)).toEqual(stalled);
+      expect(board.driver.faults.toArray().every(({ cause }) => cause === 266)).toBe(true);
+      expect(board.access({ pasid: 5, va: VA + PAGE_BYTES, tag: 99 })).toBe(true);
+    });
+    fc.assert(property, { numRuns: 100 });
+  });
+
+  it('of a process that has ended are handed over before its PASID is given up (S10)', () => {
+    const { board, directory } = stallBoard();
+    board.access({ pasid: 5, va: VA + PAGE_BYTES, tag: 1 });
+    directory.clear(5);
+    const device = { deviceId: 0, pasid: 5 };
+    let seen = -1;
+    board.driver.invalidateProcess({ pscid: 1, gscid: null, devices: [device], device }, () => {
+      board.driver.drainPageRequests();
+      seen = board.stalls.length;
+    });
+    board.acknowledge();
+    expect(seen).toBe(1);
+    expect(board.access({ pasid: 5, va: VA, tag: 2 })).toBe(false);
+  });
+
+  it('are aborted when nobody resolves faults: a device never waits for ever', () => {
+    const board = new Board({ stall: true }, false);
+    board.device(0, 'stall').set(5, { root: board.space(VA).root, pscid: 1 });
+    expect(board.access({ pasid: 5, va: VA + PAGE_BYTES, tag: 9 })).toBe(true);
+    board.settle();
+    expect(board.sent).toMatchObject([{ type: 'stallResponse', payloadLow: 9, payloadHigh: 1 << 12 }]);
   });
 });

@@ -64,6 +64,44 @@ describe('the translation cache', () => {
     }
   });
 
+  it('S1: names a page exactly as long as some address leads to it', () => {
+    const answer = fc.record({
+      pasid: fc.constantFrom(-1, 1, 2),
+      page: fc.nat(5000),
+      frame: fc.nat(5000),
+      isMegapage: fc.boolean(),
+    });
+    const property = fc.property(fc.array(answer, { maxLength: 40 }), fc.nat(5000), (answers, other) => {
+      const cache = new TranslationCache(16);
+      for (const { pasid, page, frame, isMegapage } of answers) {
+        const bytes = isMegapage ? MEGAPAGE_BYTES : PAGE_BYTES;
+        const physical = Math.floor((frame * PAGE_BYTES) / bytes) * bytes;
+        cache.fill(pasid, page * PAGE_BYTES, { bytes, physical, permissions: RW });
+      }
+      const reached = new Set<number>();
+      for (const { pasid, page } of answers) {
+        const start = Math.floor(page / 512) * 512;
+        for (const at of [page, ...Array.from({ length: 512 }, (_, index) => start + index)]) {
+          const found = cache.find(pasid, at * PAGE_BYTES, READ);
+          if (found >= 0) reached.add(found / PAGE_BYTES);
+        }
+      }
+      for (const ppn of reached) expect(cache.holdsPage(ppn)).toBe(true);
+      // A page hidden behind a megapage is still held: it comes into sight when the megapage is replaced.
+      const told = answers.some(({ frame, isMegapage }) =>
+        isMegapage ? Math.floor(frame / 512) === Math.floor(other / 512) : frame === other,
+      );
+      if (!told) expect(cache.holdsPage(other)).toBe(false);
+      cache.flush();
+      for (const ppn of [other, ...reached]) expect(cache.holdsPage(ppn)).toBe(false);
+    });
+    fc.assert(property);
+  });
+
+  it('an empty cache names no page, page 0 included', () => {
+    expect(new TranslationCache(16).holdsPage(0)).toBe(false);
+  });
+
   it('an answer for a range between a page and a megapage, or beyond, is cut to the unit that holds the address', () => {
     const cache = new TranslationCache(64);
     cache.fill(1, 0x1_3000, { bytes: 0x1_0000, physical: 0x80_0000, permissions: RW });

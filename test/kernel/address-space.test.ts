@@ -145,7 +145,7 @@ describe('memory', () => {
   });
 
   it('the quota holds for everything a process takes, and what fails takes nothing', () => {
-    const bench = new Bench();
+    const bench = new Bench({ swapPages: 0 });
     const user = bench.user(20);
     const va = user.demand(64 * PAGE_BYTES);
     let page = 0;

@@ -1,34 +1,40 @@
 /**
  * A kernel on a real IOMMU with a device that is not there: `FakePort` records what the kernel asks of the hardware
- * and answers at once, or when told to. Invalidations, too, can be held back, to look at what must not happen before
- * they are acknowledged.
+ * and answers at once, or when told to. Invalidations, too, can be held back, and so can the threads of processes inside
+ * their accesses, to look at what must not happen before they are acknowledged and have left. A frame that is freed
+ * while any cache still names it fails the test it happens in (hazards S1, S31).
  *
  * A test reads as a user's session: `user.open('/dev/...')`, `user.ioctl(fd, START)`; a call that has not been
  * answered yet shows as `WAITING`.
  */
 import { assert } from '../../src/base/assert.js';
-import { MiB } from '../../src/base/units.js';
+import { MiB, PAGE_BYTES } from '../../src/base/units.js';
 import { VirtualClock } from '../../src/hw/clock.js';
 import type { CoprocIrq, CoprocPort, Done, QueueBinding } from '../../src/hw/coproc-port.js';
 import type { DeviceDescription } from '../../src/hw/device-model.js';
 import { FrameTable, frameOwner } from '../../src/hw/frame-table.js';
+import { ALL_INSTANCE_WORDS } from '../../src/hw/instance-words.js';
 import { Iommu } from '../../src/hw/iommu/iommu.js';
 import { IOMMU_REGISTER_WORDS, IommuRegisterFile } from '../../src/hw/iommu/registers.js';
 import {
   type IommuMessage,
   newTranslationRequest,
   newTranslationResult,
+  type PageRequestOutcome,
   RequestType,
 } from '../../src/hw/iommu/translation.js';
 import { IommuDriver } from '../../src/hw/iommu-driver/iommu-driver.js';
 import { PhysicalMemory } from '../../src/hw/physical-memory.js';
 import { queueContextLayout } from '../../src/hw/queue-context.js';
-import { Kernel } from '../../src/kernel/kernel.js';
+import { GuestMemoryDomain } from '../../src/kernel/guest-memory.js';
+import { type ForkAnswer, Kernel, type UserThreads } from '../../src/kernel/kernel.js';
 import type { KernelDriver } from '../../src/kernel/kernel-driver.js';
-import { HostMemoryDomain } from '../../src/kernel/memory-domain.js';
+import { HostMemoryDomain, type MemoryDomain } from '../../src/kernel/memory-domain.js';
 import type { PasidAllocator } from '../../src/kernel/pasid.js';
 import type { Process } from '../../src/kernel/process.js';
-import type { SyscallReply, SyscallRequest } from '../../src/uapi/syscall.js';
+import { installedTranslationCheck, newTranslationCheck } from '../../src/machine/checking.js';
+import type { Protection, SyscallReply, SyscallRequest } from '../../src/uapi/syscall.js';
+import { FakeDevice } from './fake-device.js';
 
 /** Stands for a call that is not answered yet; no errno and no value. */
 export const WAITING = Number.NEGATIVE_INFINITY;
@@ -125,14 +131,64 @@ export const fakeDriver: KernelDriver = {
   isolation: { threshold: 0 },
 };
 
+/** Physical memory that tells, before anybody else can have it, which frame is free. */
+class WatchedFrames extends FrameTable {
+  onFreed: (address: number) => void = () => {};
+
+  override release(address: number): boolean {
+    return this.#tell(address, super.release(address));
+  }
+
+  override unpin(address: number): boolean {
+    return this.#tell(address, super.unpin(address));
+  }
+
+  #tell(address: number, freed: boolean): boolean {
+    if (freed) this.onFreed(address);
+    return freed;
+  }
+}
+
+/** User threads that are inside no access, or, while `holds`, inside one that goes on until `leaveAll`. */
+class FakeThreads implements UserThreads {
+  /** While true, whoever waits for a thread waits until `leaveAll`. */
+  holds = false;
+  #held: (() => void)[] = [];
+
+  leave(_pid: number, done: () => void): void {
+    if (this.holds) this.#held.push(done);
+    else done();
+  }
+
+  /** How many wait for a thread to leave its access. */
+  get waiting(): number {
+    return this.#held.length;
+  }
+
+  /** Every thread leaves the access it was in, in the order in which they were waited for, and enters no other. */
+  leaveAll(): void {
+    this.holds = false;
+    this.leaveHeld();
+  }
+
+  /** The same, and from now on threads are inside accesses again. */
+  leaveHeld(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const done of held) done();
+  }
+}
+
 export interface BenchOptions {
   readonly quotaFrames?: number;
   readonly pasids?: PasidAllocator;
+  /** Pages that the swap store holds; the machine's default unless said otherwise. */
+  readonly swapPages?: number;
 }
 
 export class Bench {
   readonly memory = PhysicalMemory.create(32 * MiB);
-  readonly frames = new FrameTable(this.memory);
+  readonly frames = new WatchedFrames(this.memory);
   readonly clock = new VirtualClock();
   readonly counts = { syscalls: 0, pageRequests: 0 };
   /** Page group responses that left the IOMMU: device, PASID, group, code. */
@@ -140,6 +196,10 @@ export class Bench {
   /** While true, devices do not acknowledge invalidations until `acknowledge`. */
   holdsInvalidations = false;
   readonly heldInvalidations: IommuMessage[] = [];
+  /** While true, the IOMMU's interrupt stays pending until `interrupt`. */
+  holdsInterrupts = false;
+  readonly threads = new FakeThreads();
+  readonly #devices = new Map<number, FakeDevice>();
   readonly iommu: Iommu;
   readonly registers: IommuRegisterFile;
   readonly driver: IommuDriver;
@@ -149,7 +209,7 @@ export class Bench {
   readonly freeAtStart: number;
   #driverReady = false;
 
-  constructor({ quotaFrames = 4096, pasids }: BenchOptions = {}) {
+  constructor({ quotaFrames = 4096, pasids, swapPages }: BenchOptions = {}) {
     this.registers = new IommuRegisterFile(new Int32Array(IOMMU_REGISTER_WORDS));
     this.registers.reset();
     this.iommu = new Iommu({
@@ -158,11 +218,19 @@ export class Bench {
       lockHolder: 1,
       sendMessage: (message) => this.#deliver(message),
       interrupt: () => {
-        if (this.#driverReady) this.driver.service();
+        if (this.#driverReady && !this.holdsInterrupts) this.driver.service();
       },
+      check: newTranslationCheck(installedTranslationCheck(), {
+        memory: this.memory,
+        registers: this.registers,
+        // No device of this bench has a cache of its own.
+        instances: new Int32Array(ALL_INSTANCE_WORDS),
+        backlog: () => this.driver.backlog,
+      }),
     });
     this.driver = new IommuDriver({ port: this.iommu, memory: this.memory, frames: this.frames });
     this.#driverReady = true;
+    this.frames.onFreed = (address) => assertForgotten(address, this.iommu, this.#devices);
     this.host = new HostMemoryDomain({ frames: this.frames, owner: frameOwner.FIRST_DOMAIN, quotaFrames });
     this.freeAtStart = this.frames.freeFrames;
     this.kernel = new Kernel({
@@ -171,7 +239,9 @@ export class Bench {
       iommu: this.driver,
       clock: this.clock,
       counters: { add: (name) => void this.counts[name]++ },
+      threads: this.threads,
       ...(pasids === undefined ? {} : { pasids }),
+      ...(swapPages === undefined ? {} : { swapPages }),
     });
   }
 
@@ -179,20 +249,41 @@ export class Bench {
   addDevice(
     driver: Partial<KernelDriver> = {},
     deviceId = 0,
+    domain: MemoryDomain = this.host,
   ): { name: string; path: string; port: FakePort } {
     const port = new FakePort(deviceId);
     let name: string | number = WAITING;
-    this.kernel.addDevice({ port, driver: { ...fakeDriver, ...driver }, domain: this.host }, (answer) => {
+    this.kernel.addDevice({ port, driver: { ...fakeDriver, ...driver }, domain }, (answer) => {
       name = answer;
     });
     return { name: String(name), path: `/dev/${name}`, port };
   }
 
-  user(quotaFrames?: number): User {
-    const options = { memory: this.host, waiter: 0, ...(quotaFrames === undefined ? {} : { quotaFrames }) };
+  user(quotaFrames?: number, memory: MemoryDomain = this.host): User {
+    const options = { memory, waiter: 0, ...(quotaFrames === undefined ? {} : { quotaFrames }) };
     const process = this.kernel.createProcess(options);
     assert(process !== null, 'there is room for a process');
     return new User(this, process);
+  }
+
+  /** A domain with a second stage of its own; its frames are watched like those of the host. */
+  guest(bytes: number): GuestMemoryDomain {
+    const options = {
+      memory: this.memory,
+      frames: this.frames,
+      owner: frameOwner.FIRST_DOMAIN + 1,
+      gscid: 1,
+    };
+    const domain = GuestMemoryDomain.create({ ...options, bytes });
+    assert(domain !== null, 'there is room for a domain');
+    const free = domain.free.bind(domain);
+    domain.free = (gpa, frames) => {
+      const pages = Array.from({ length: frames }, (_, frame) => gpa + frame * PAGE_BYTES);
+      const last = pages.filter((page) => domain.holders(page) === 1 && domain.pins(page) === 0);
+      free(gpa, frames);
+      for (const page of last) this.frames.onFreed(domain.toPa(page));
+    };
+    return domain;
   }
 
   removeDevice(name: string): Answered {
@@ -211,7 +302,48 @@ export class Bench {
 
   /** Devices acknowledge what they were asked to forget so far; what is asked next is held again. */
   acknowledgeHeld(): void {
-    for (const { id } of this.heldInvalidations.splice(0)) this.iommu.invalidationCompleted(id);
+    for (const message of this.heldInvalidations.splice(0)) this.#complete(message);
+  }
+
+  /** The interrupt that was held back, and from now on at once. */
+  interrupt(): void {
+    this.holdsInterrupts = false;
+    this.driver.service();
+  }
+
+  /** The time goes on until nothing is due within `ns`. */
+  advance(ns: number): void {
+    let over = false;
+    this.clock.alarm(ns, () => {
+      over = true;
+    });
+    while (!over) this.clock.step();
+  }
+
+  /** A device with a cache of its own at number `deviceId`, whatever queues it has. */
+  device(deviceId = 0): FakeDevice {
+    const known = this.#devices.get(deviceId);
+    if (known !== undefined) return known;
+    const device = new FakeDevice({
+      memory: this.memory,
+      deviceId,
+      ask: (pasid, va) => this.ask(deviceId, pasid, va),
+      requestPage: (request) => this.#relay(deviceId, this.requestPage({ deviceId, ...request })),
+    });
+    this.#devices.set(deviceId, device);
+    return device;
+  }
+
+  /** A device reads the byte at `va` of a process: the byte, -EFAULT, or WAITING for a page. */
+  deviceRead(user: User, va: number, deviceId = 0): Answered {
+    const pasid = user.pasid(deviceId);
+    return answered((done) => this.device(deviceId).access({ pasid, va }, done));
+  }
+
+  /** A device writes the byte at `va` of a process: 0, -EFAULT, or WAITING for a page. */
+  deviceWrite(user: User, va: number, value: number, deviceId = 0): Answered {
+    const pasid = user.pasid(deviceId);
+    return answered((done) => this.device(deviceId).access({ pasid, va, value }, done));
   }
 
   /** An ATS request of a device: what it is granted, the physical address (-1 = none), bytes of the grant. */
@@ -259,15 +391,40 @@ export class Bench {
   #deliver(message: IommuMessage): void {
     if (message.type === 'pageGroupResponse') {
       const { rid: deviceId, pasid, payloadHigh } = message;
-      this.responses.push({ deviceId, pasid, prgi: payloadHigh & 0x1ff, code: (payloadHigh >>> 12) & 15 });
+      const [prgi, code] = [payloadHigh & 0x1ff, (payloadHigh >>> 12) & 15];
+      this.responses.push({ deviceId, pasid, prgi, code });
+      this.#devices.get(deviceId)?.respond(prgi, code);
     } else if (this.holdsInvalidations) this.heldInvalidations.push(message);
-    else this.iommu.invalidationCompleted(message.id);
+    else this.#complete(message);
   }
+
+  #complete(message: IommuMessage): void {
+    this.#devices.get(message.rid)?.forget(message);
+    this.iommu.invalidationCompleted(message.id);
+  }
+
+  /** What the IOMMU answers by itself, when the queue cannot take a request. */
+  #relay(deviceId: number, { response }: PageRequestOutcome): void {
+    if (response !== null) this.#devices.get(deviceId)?.respond(response.prgi, response.code);
+  }
+}
+
+/** Hazards S1 and S31: a frame is free only when nothing leads to it any more. */
+function assertForgotten(address: number, iommu: Iommu, devices: ReadonlyMap<number, FakeDevice>): void {
+  const named: string[] = iommu.cachesFrame(address / PAGE_BYTES);
+  for (const [deviceId, device] of devices) if (device.caches(address)) named.push(`device ${deviceId}`);
+  assert(named.length === 0, `frame 0x${address.toString(16)} is free and cached: ${named.join(', ')}`);
 }
 
 /** The result of something that may be answered later. */
 export interface Answered {
   ret: number;
+}
+
+/** What a fork gave, or will. */
+export interface Forked {
+  ret: number;
+  user: User | null;
 }
 
 function answered(call: (done: (ret: number) => void) => void): Answered {
@@ -351,6 +508,56 @@ export class User {
 
   echo(path: string, text: string): number {
     return this.issue({ call: 'writeFile', path, text }).ret;
+  }
+
+  mprotect(address: number, bytes: number, protection: Protection): SyscallReply {
+    return this.issue({ call: 'mprotect', address, bytes, protection });
+  }
+
+  pageOut(address: number, bytes: number): SyscallReply {
+    return this.issue({ call: 'pageOut', address, bytes });
+  }
+
+  pin(address: number, bytes: number): SyscallReply {
+    return this.issue({ call: 'pin', address, bytes });
+  }
+
+  unpin(pin: number): number {
+    return this.issue({ call: 'unpin', pin }).ret;
+  }
+
+  pageFault(address: number, access: 'read' | 'write'): SyscallReply {
+    return this.issue({ call: 'pageFault', address, access });
+  }
+
+  /** PASID of the process on a device; it has a queue there. */
+  pasid(deviceId = 0): number {
+    const pasid = this.process.space.pasidOn(deviceId);
+    assert(pasid > 0, `process ${this.process.pid} is bound to device ${deviceId}`);
+    return pasid;
+  }
+
+  /** Physical address that a device is granted for `va`, or -1. */
+  physical(va: number, deviceId = 0): number {
+    return this.#bench.ask(deviceId, this.pasid(deviceId), va).physical;
+  }
+
+  /** A fork: `ret` is 0 when the child is there. */
+  fork(): Forked {
+    const forked: Forked = { ret: WAITING, user: null };
+    this.#bench.kernel.forkProcess(this.process.pid, 0, (answer: ForkAnswer) => {
+      assert(forked.ret === WAITING, 'a fork is answered once');
+      forked.ret = typeof answer === 'number' ? answer : 0;
+      if (typeof answer !== 'number') forked.user = new User(this.#bench, answer.child);
+    });
+    return forked;
+  }
+
+  /** A fork that is answered at once, with a child. */
+  child(): User {
+    const { user } = this.fork();
+    assert(user !== null, 'the fork succeeds at once');
+    return user;
   }
 
   exit(): Answered {

@@ -231,6 +231,11 @@ describe('domains', () => {
       },
       alloc: (frames, options) => host.alloc(frames, options),
       free: (gpa, frames) => host.free(gpa, frames),
+      share: (gpa) => host.share(gpa),
+      holders: (gpa) => host.holders(gpa),
+      pin: (gpa) => host.pin(gpa),
+      unpin: (gpa) => host.unpin(gpa),
+      pins: (gpa) => host.pins(gpa),
       toPa: (gpa) => gpa,
     };
   }

@@ -166,7 +166,7 @@ describe('the ring', () => {
 /** The copy accelerator, with results that were tampered with. */
 function liar(tamper: (view: DataView) => void): MachineDriver {
   const create = () => {
-    const honest = copyDevice.create();
+    const honest = copyDevice.create({ interrupt: () => {} });
     return Object.assign(Object.create(honest) as typeof honest, {
       *execute(request: SqeRequest, dma: Dma) {
         yield* honest.execute(request, dma);

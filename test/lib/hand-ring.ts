@@ -135,6 +135,9 @@ export class HandRing {
       concurrent: false,
       pid: 1,
       syscall: refuse,
+      load: refuse,
+      store: refuse,
+      fork: refuse,
       mapRegion: refuse,
       wake: () => {
         this.wakes += 1;

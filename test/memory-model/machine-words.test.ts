@@ -1,5 +1,5 @@
-// Do the words between kernel, IOMMU and engines keep their promises on real threads (docs/memory-model.md, sections
-// 3.6 to 3.10)? Each right order is run beside a wrong one, to show that the test can see.
+// Do the words between kernel, IOMMU, engines and user threads keep their promises on real threads (docs/memory-model.md,
+// sections 3.6 to 3.10 and 3.12)? Each right order is run beside a wrong one, to show that the test can see.
 import { expect, test } from 'vitest';
 import { litmus } from './litmus.js';
 
@@ -52,3 +52,17 @@ test.for(['noLock', 'tailFirst'])('records are torn or lost with %s', async (var
   const { forbidden } = await litmus({ source: './append-lock.mjs', variant });
   expect(forbidden).toBeGreaterThan(0);
 });
+
+test('no frame is used by a user thread after its access has left the epoch, and no wake-up is lost', async () => {
+  const { rounds, forbidden } = await litmus({ source: './access-epoch.mjs' });
+  expect(rounds).toBeGreaterThan(0);
+  expect(forbidden).toBe(0);
+});
+
+test.for(['walksFirst', 'clearsLast', 'looksFirst', 'waitsLast'])(
+  'a frame is used too late, or a wake-up is lost, when the access epoch goes in the order %s',
+  async (variant) => {
+    const { forbidden } = await litmus({ source: './access-epoch.mjs', variant });
+    expect(forbidden).toBeGreaterThan(0);
+  },
+);

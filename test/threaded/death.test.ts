@@ -3,7 +3,8 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import * as wd from 'warpdrive';
-import { startMachine, type Threaded } from './threaded-bench.js';
+import { openPool } from 'warpdrive/sim';
+import { loadDrivers, startMachine, type Threaded } from './threaded-bench.js';
 
 let threaded: Threaded;
 afterEach(() => threaded.close());
@@ -65,13 +66,17 @@ describe.each([
     });
   });
 
-  test('a new pool on the same machine can use what is left', async () => {
-    threaded = await startMachine(['deadly', 'copy']);
-    await session('deadly').run(command);
-    const platform = (await threaded.machine.createProcess())._unsafeUnwrap();
-    const listed = await platform.syscall({ call: 'readdir', path: '/sys/class/uacce' });
-    expect(listed.names).toContain('wd_copy-1');
-    await platform.exit();
+  test('a new pool on the same machine uses what is left, and the device itself, started again', async () => {
+    const names = ['deadly', 'copy'];
+    threaded = await startMachine(names);
+    expect((await session('deadly').run(command))._unsafeUnwrapErr()).toMatchObject(LOST);
+    const next = (await openPool(threaded.machine, await loadDrivers(names)))._unsafeUnwrap();
+    for (const op of names) {
+      const again = next.session({ op, route: 'device' })._unsafeUnwrap();
+      for (let i = 0; i < 100; i++)
+        expect((await again.run(`request ${i}`))._unsafeUnwrap().data.toString()).toBe(`request ${i}`);
+    }
+    (await next.close())._unsafeUnwrap();
   });
 });
 

@@ -7,7 +7,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Pool } from 'warpdrive';
-import { type MachineDriver, openPool, startThreaded, type ThreadedMachine } from 'warpdrive/sim';
+import {
+  type MachineConfig,
+  type MachineDriver,
+  openPool,
+  startThreaded,
+  type ThreadedMachine,
+} from 'warpdrive/sim';
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,22 +31,24 @@ export interface Threaded {
   close(): Promise<void>;
 }
 
+/** The driver modules, loaded here. */
+export async function loadDrivers(names: readonly string[]): Promise<MachineDriver[]> {
+  const distinct = [...new Set(names)];
+  const modules = await Promise.all(distinct.map((name) => import(/* @vite-ignore */ driverUrl(name))));
+  return (modules as { default: MachineDriver }[]).map((module) => module.default);
+}
+
 /** A machine with instances of the named drivers, e.g. `['copy', 'copy']`, and a pool on it. */
-export async function startMachine(names: readonly string[]): Promise<Threaded> {
+export async function startMachine(
+  names: readonly string[],
+  options: Pick<MachineConfig, 'invalidationTimeoutNs'> = {},
+): Promise<Threaded> {
   const distinct = [...new Set(names)];
   const instances = names.map((driver, index) => ({ id: `${driver}${index}`, driver }));
   const driverUrls = Object.fromEntries(distinct.map((name) => [name, driverUrl(name)]));
-  const config = { memoryBytes: 128 * 1024 * 1024, instances };
+  const config = { memoryBytes: 128 * 1024 * 1024, instances, ...options };
   const machine = (await startThreaded({ config, driverUrls }))._unsafeUnwrap();
-  const modules = (await Promise.all(distinct.map((name) => import(/* @vite-ignore */ driverUrl(name))))) as {
-    default: MachineDriver;
-  }[];
-  const pool = (
-    await openPool(
-      machine,
-      modules.map((module) => module.default),
-    )
-  )._unsafeUnwrap();
+  const pool = (await openPool(machine, await loadDrivers(names)))._unsafeUnwrap();
   const close = async (): Promise<void> => {
     (await pool.close())._unsafeUnwrap();
     await machine.close();

@@ -3,9 +3,16 @@
  * mistake and is refused when it is added.
  */
 import { assert } from '../../base/assert.js';
-import { definePolicy, type SchedulableVcoproc, type SchedulerPolicy } from '../policy.js';
+import {
+  type Decision,
+  definePolicy,
+  type Parameters,
+  type SchedulableVcoproc,
+  type SchedulerPolicy,
+} from '../policy.js';
 
 class NullPolicy implements SchedulerPolicy {
+  readonly visited = 0;
   #only: SchedulableVcoproc | null = null;
   #awake = false;
 
@@ -27,13 +34,27 @@ class NullPolicy implements SchedulerPolicy {
     this.#awake = false;
   }
 
-  schedule(
-    _nowNs: number,
-    current: SchedulableVcoproc | null,
-  ): { next: SchedulableVcoproc | null; sliceNs: null } {
+  charge(): void {}
+
+  adjust(): void {}
+
+  configure(): void {}
+
+  dump(): Parameters {
+    return {};
+  }
+
+  schedule(_nowNs: number, current: SchedulableVcoproc | null): Decision {
     // A context that nobody else wants stays loaded: sleeping costs nothing, switching out would.
     return { next: this.#awake ? this.#only : current, sliceNs: null };
   }
 }
 
-export const nullPolicy = definePolicy({ name: 'null', create: () => new NullPolicy() });
+/** One vcoproc alone; see the top of this file. */
+export const nullPolicy = definePolicy({
+  name: 'null',
+  parameters: [],
+  vcoprocParameters: [],
+  vcoprocsMax: 1,
+  create: () => new NullPolicy(),
+});

@@ -3,8 +3,8 @@
  * command is its 16 bytes.
  */
 import type { Layout } from '../../base/layout.js';
-import { ATS, COMMAND_BYTES, IODIR, IOFENCE, IOTINVAL, Opcode } from '../iommu/command-layouts.js';
-import type { PageResponse } from './control.js';
+import { ATS, COMMAND_BYTES, IODIR, IOFENCE, IOTINVAL, Opcode, RESUME } from '../iommu/command-layouts.js';
+import type { PageResponse, StallAnswer } from './control.js';
 
 /** 16 bytes, ready to be stored in the command queue. */
 export type Command = DataView;
@@ -88,6 +88,11 @@ export function respondToGroup({ deviceId, pasid, prgi, code }: PageResponse): C
   });
 }
 
+/** Answers a stalled access. */
+export function resumeStalled({ deviceId, tag, retry }: StallAnswer): Command {
+  return compose(RESUME, { opcode: Opcode.resume, did: deviceId, tag, abort: retry ? 0 : 1 });
+}
+
 /** Waits for everything before it, stores `word` at physical `address` and raises the interrupt. */
 export function fence(address: number, word: number): Command {
   const target = address / 4;
@@ -103,9 +108,10 @@ export function fence(address: number, word: number): Command {
   });
 }
 
-/** Whether the command answers a page request group: it may be neither widened nor merged. */
+/** Whether the command answers a page request group or a stalled access: it may be neither widened nor merged. */
 export function isResponse(command: Command): boolean {
-  return ATS.fields.opcode.read(command, 0) === Opcode.ats && ATS.fields.func3.read(command, 0) === 1;
+  const opcode = ATS.fields.opcode.read(command, 0);
+  return opcode === Opcode.resume || (opcode === Opcode.ats && ATS.fields.func3.read(command, 0) === 1);
 }
 
 /** A command that drops at least as much as `command` and names no page: what is left after merging many. */

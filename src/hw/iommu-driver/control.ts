@@ -5,6 +5,7 @@
  * Nothing here blocks. A `done` is called exactly once, at once or later, and dones of one IOMMU are called in the
  * order in which they were asked for.
  */
+import type { FaultModel } from '../fault-model.js';
 import type { TableMemory } from '../page-table.js';
 import type { ProcessDirectory } from './process-directory.js';
 
@@ -20,18 +21,20 @@ export interface DeviceContextContents {
   readonly secondStage: SecondStage | null;
   /** Guest-physical address of the process directory's root (PD20). */
   readonly processDirectory: number;
-  readonly enAts: boolean;
-  /** Needs `enAts`. */
-  readonly enPri: boolean;
+  /** Which requests the device may send, and whether its page faults stall: EN_ATS, EN_PRI and STALL. */
+  readonly faultModel: FaultModel;
 }
 
-/** A device that caches translations of an address space, and under which PASID; -1 = without one. */
+/** A device that uses an address space, and under which PASID; -1 = without one. */
 export interface BoundDevice {
   readonly deviceId: number;
   readonly pasid: number;
 }
 
-/** Which translations of one address space are to be forgotten, by the IOMMU and by every bound device. */
+/**
+ * Which translations of one address space are to be forgotten, by the IOMMU and by every bound device that may have a
+ * cache of its own.
+ */
 export interface Invalidation {
   readonly pscid: number;
   /** GSCID of the domain, null when its second stage is Bare. */
@@ -58,6 +61,26 @@ export interface PageRequestRecord {
   readonly va: number;
 }
 
+/** An access that the IOMMU keeps until it is answered with `IommuControl.resume`. */
+export interface StallRecord {
+  readonly deviceId: number;
+  /** -1 = without PASID. */
+  readonly pasid: number;
+  /** First byte of the page; exact up to 2^64, since the low 12 bits are zero. */
+  readonly va: number;
+  readonly access: 'read' | 'write' | 'execute';
+  /** What the device calls the access: unique among those of the device that are stalled, 16 bits. */
+  readonly tag: number;
+}
+
+/** Answer to a stalled access. */
+export interface StallAnswer {
+  readonly deviceId: number;
+  readonly tag: number;
+  /** True when the page is there now: the device tries again. False: the access ends with a fault. */
+  readonly retry: boolean;
+}
+
 /** Answer to a page request group; codes are `ResponseCode`. */
 export interface PageResponse {
   readonly deviceId: number;
@@ -66,9 +89,11 @@ export interface PageResponse {
   readonly code: number;
 }
 
-/** Who resolves page requests. Both members are called from `service` only. */
+/** Who resolves the page faults of devices. Its members are called from `service` and `drainPageRequests` only. */
 export interface PageRequestReceiver {
   pageRequested(request: PageRequestRecord): void;
+  /** An access waits for `IommuControl.resume`, which is to be called once for each. None is ever lost. */
+  stalled(event: StallRecord): void;
   /** The queue overflowed: members of groups were answered by the IOMMU and lost. Incomplete groups are void. */
   requestsLost(): void;
 }
@@ -87,10 +112,12 @@ export interface IommuControl {
   invalidate(request: Invalidation, done: () => void): void;
   /** Like `invalidate` of everything that `device` knows of the address space, its process context included. */
   invalidateProcess(request: Invalidation & { readonly device: BoundDevice }, done: () => void): void;
-  /** Drops everything in the device's own cache, every PASID and none: for a switch of its context. */
+  /** Drops everything in the device's own cache, if it has one, every PASID and none: for a switch of its context. */
   invalidateDevice(deviceId: number, done: () => void): void;
   onPageRequests(receiver: PageRequestReceiver): void;
   respond(response: PageResponse): void;
-  /** Hands every page request that is in the queue now to the receiver. */
+  /** Answers a stalled access. For a tag that is not stalled it does nothing. */
+  resume(answer: StallAnswer): void;
+  /** Hands every page request and every stalled access that is in a queue now to the receiver. */
   drainPageRequests(): void;
 }

@@ -17,10 +17,12 @@ import type { TableMemory } from '../page-table.js';
 import type { PhysicalMemory } from '../physical-memory.js';
 import { CommandQueue } from './command-queue.js';
 import {
+  type Command,
   invalidateDeviceContext,
   invalidateProcessContext,
   invalidateWholeAtc,
   respondToGroup,
+  resumeStalled,
 } from './commands.js';
 import type {
   BoundDevice,
@@ -29,12 +31,13 @@ import type {
   IommuControl,
   PageRequestReceiver,
   PageResponse,
+  StallAnswer,
 } from './control.js';
 import { DeviceTable } from './device-directory.js';
 import { invalidationCommands } from './invalidation.js';
 import { ProcessDirectory } from './process-directory.js';
 import { RecordQueue } from './record-queue.js';
-import { type DmaFaultRecord, readFault, readPageRequest } from './records.js';
+import { type DmaFaultRecord, isStall, readFault, readPageRequest, readStall } from './records.js';
 import type { DriverParts, IommuRegisterPort, QueueInMemory } from './registers-port.js';
 
 export interface IommuDriverOptions {
@@ -106,8 +109,6 @@ export class IommuDriver implements IommuControl {
     if (pending !== 0) port.writeRegister(REGISTERS.ipsr.at, pending);
     this.#commands.advance();
     this.drainPageRequests();
-    this.#faultQueue.drain((address) => this.faults.push(readFault(this.#parts.memory, address)));
-    this.#faultQueue.clearOverflow();
   }
 
   onPageRequests(receiver: PageRequestReceiver): void {
@@ -115,29 +116,57 @@ export class IommuDriver implements IommuControl {
   }
 
   drainPageRequests(): void {
-    this.#pageQueue.drain((address) => {
-      this.#receiver?.pageRequested(readPageRequest(this.#parts.memory, address));
+    const { memory } = this.#parts;
+    // Groups that lost members are void before a member of a later group with the same index can be stored.
+    const lost = this.#pageQueue.drain((address) => {
+      this.#receiver?.pageRequested(readPageRequest(memory, address));
     });
-    // Cleared only when the queue is empty, so that no later member of a torn group slips in before the news.
-    if (this.#pageQueue.clearOverflow()) this.#receiver?.requestsLost();
+    if (lost) {
+      this.#receiver?.requestsLost();
+      this.#pageQueue.clearOverflow();
+    }
+    if (this.#faultQueue.drain((address) => this.#takeFault(address))) this.#faultQueue.clearOverflow();
+  }
+
+  #takeFault(address: number): void {
+    const { memory } = this.#parts;
+    if (!isStall(memory, address)) {
+      this.faults.push(readFault(memory, address));
+      return;
+    }
+    const event = readStall(memory, address);
+    // The device waits, whether anybody resolves faults or not.
+    if (this.#receiver === null) this.resume({ ...event, retry: false });
+    else this.#receiver.stalled(event);
   }
 
   respond(response: PageResponse): void {
     this.#commands.submit([respondToGroup(response)]);
   }
 
+  resume(answer: StallAnswer): void {
+    this.#commands.submit([resumeStalled(answer)]);
+  }
+
   invalidate(request: Invalidation, done: () => void): void {
-    this.#commands.submit(invalidationCommands(request), done);
+    this.#commands.submit(this.#commandsOf(request), done);
   }
 
   invalidateProcess(request: Invalidation & { readonly device: BoundDevice }, done: () => void): void {
     const { deviceId, pasid } = request.device;
     const context = invalidateProcessContext(deviceId, Math.max(0, pasid));
-    this.#commands.submit([context, ...invalidationCommands(request)], done);
+    this.#commands.submit([context, ...this.#commandsOf(request)], done);
   }
 
   invalidateDevice(deviceId: number, done: () => void): void {
-    this.#commands.submit([invalidateWholeAtc(deviceId, -1), invalidateWholeAtc(deviceId, 0, true)], done);
+    const everything = [invalidateWholeAtc(deviceId, -1), invalidateWholeAtc(deviceId, 0, true)];
+    this.#commands.submit(this.#devices.mayCache(deviceId) ? everything : [], done);
+  }
+
+  /** A device without ATS must not be sent an ATS message; what it has under way ends before the closing fence does. */
+  #commandsOf(request: Invalidation): Command[] {
+    const devices = [...request.devices].filter(({ deviceId }) => this.#devices.mayCache(deviceId));
+    return invalidationCommands({ ...request, devices });
   }
 
   setDeviceContext(deviceId: number, contents: DeviceContextContents, done: () => void): void {

@@ -3,7 +3,7 @@
  * a record is, is all that differs.
  *
  * Order (hazard S21): the pending bit is cleared first, then the records are read. One that arrives in between sets
- * the bit again.
+ * the bit again. A queue that overflowed takes no record until `clearOverflow`, so what it holds can be read to its end.
  */
 import { QueueBit } from '../iommu/registers.js';
 import { type DriverParts, type QueueInMemory, writeQueueBase } from './registers-port.js';
@@ -41,23 +41,25 @@ export class RecordQueue {
     parts.port.writeRegister(registers.control, ON);
   }
 
-  /** Hands every record to `read`, as an address. The slot is free when `read` has returned. */
-  drain(read: (address: number) => void): void {
+  /**
+   * Hands every record to `read`, as an address. The slot is free when `read` has returned. Answers whether the queue
+   * had overflowed before: then it is empty now, stays so until `clearOverflow`, and records were lost.
+   */
+  drain(read: (address: number) => void): boolean {
     const { port } = this.#parts;
-    const { head, tail } = this.#registers;
+    const { head, tail, control } = this.#registers;
+    const lost = (port.readRegister(control) & QueueBit.overflow) !== 0;
     while (this.#head !== port.readRegister(tail)) {
       const address = this.#address + this.#head * this.#recordBytes;
       this.#head = (this.#head + 1) % this.#entries;
       read(address);
       port.writeRegister(head, this.#head);
     }
+    return lost;
   }
 
-  /** Lets an overflowed queue take records again; true if records were lost since the last call. */
-  clearOverflow(): boolean {
-    const { port } = this.#parts;
-    const lost = (port.readRegister(this.#registers.control) & QueueBit.overflow) !== 0;
-    if (lost) port.writeRegister(this.#registers.control, ON | QueueBit.overflow);
-    return lost;
+  /** Lets an overflowed queue take records again. */
+  clearOverflow(): void {
+    this.#parts.port.writeRegister(this.#registers.control, ON | QueueBit.overflow);
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Records of the fault and page-request queues, decoded from memory (tables in ../iommu/layouts.ts).
  */
+import { Intent, STALLED, Transaction } from '../iommu/causes.js';
 import { FAULT_RECORD, PAGE_RECORD } from '../iommu/layouts.js';
 import type { PhysicalMemory } from '../physical-memory.js';
-import type { PageRequestRecord } from './control.js';
+import type { PageRequestRecord, StallRecord } from './control.js';
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -51,4 +52,30 @@ export function readFault(memory: PhysicalMemory, address: number): DmaFaultReco
     iova: data.getBigUint64(address + iotvalLow.spec.at, true),
     guestAddress: data.getBigUint64(address + iotval2Low.spec.at, true),
   };
+}
+
+/** Whether the record at `address` is of an access that is stalled, not of one that has ended. */
+export function isStall(memory: PhysicalMemory, address: number): boolean {
+  return FAULT_RECORD.fields.cause.read(memory.data, address) >= STALLED;
+}
+
+/** The record of a stalled access at `address`. */
+export function readStall(memory: PhysicalMemory, address: number): StallRecord {
+  const { pid, pv, did, ttyp, stallTag, iotvalLow, iotvalHigh } = FAULT_RECORD.fields;
+  const { data } = memory;
+  const low = iotvalLow.read(data, address);
+  return {
+    deviceId: did.read(data, address),
+    pasid: pv.read(data, address) === 1 ? pid.read(data, address) : -1,
+    va: iotvalHigh.read(data, address) * TWO_32 + (low - (low % 4096)),
+    access: accessOf(ttyp.read(data, address)),
+    tag: stallTag.read(data, address),
+  };
+}
+
+/** What an untranslated request was about to do. */
+function accessOf(transaction: number): StallRecord['access'] {
+  const intent = transaction - Transaction.untranslated - 1;
+  if (intent === Intent.execute) return 'execute';
+  return intent === Intent.write ? 'write' : 'read';
 }

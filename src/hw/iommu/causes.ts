@@ -31,6 +31,12 @@ export const PageFaults = [12, 13, 15] as const;
 /** Second-stage page faults, indexed by `Intent`. */
 export const GuestPageFaults = [20, 21, 23] as const;
 
+/** Answers to a stalled access, where a page request group has its response code. */
+export const StallResponseCode = { retry: 0, abort: 1 } as const;
+
+/** Added to the cause in the record of a stalled access (SPEC.md, "The stall extension"): the first code left to vendors. */
+export const STALLED = 2048;
+
 /** Which of the three causes a request's access selects; also the offset inside `Transaction`, less one. */
 export const Intent = { execute: 0, read: 1, write: 2 } as const;
 /** A value of `Intent`. */
@@ -48,7 +54,7 @@ export function intentOf(access: number): IntentIndex {
 }
 
 /** Whether the page tables forbade the access, as opposed to something being broken. */
-function isPageFault(cause: number): boolean {
+export function isPageFault(cause: number): boolean {
   return cause >= 12 && cause <= 23;
 }
 

@@ -9,7 +9,7 @@ import { reservedBits } from './layouts.js';
 export const COMMAND_BYTES = 16;
 
 /** Values of the opcode field. */
-export const Opcode = { iotinval: 1, iofence: 2, iodir: 3, ats: 4 } as const;
+export const Opcode = { iotinval: 1, iofence: 2, iodir: 3, ats: 4, resume: 64 } as const;
 
 const OPERATION = {
   opcode: { at: 0, bits: [0, 6], doc: 'what to do' },
@@ -60,6 +60,14 @@ export const ATS = defineLayout('ATS', COMMAND_BYTES, 'RISC-V IOMMU 1.0, ATS com
   payloadHigh: { at: 12, doc: 'bits 63:32 of the message payload' },
 });
 
+/** STALL.RESUME: answers a stalled access. Exists only with the stall extension. */
+export const RESUME = defineLayout('RESUME', COMMAND_BYTES, 'src/hw/iommu/SPEC.md, The stall extension', {
+  ...OPERATION,
+  abort: { at: 0, bits: [10, 10], doc: '0 the device tries the access again, 1 it is aborted' },
+  tag: { at: 0, bits: [12, 27], doc: 'stall tag of the access, as its record had it' },
+  did: { at: 4, bits: [8, 31], doc: 'device id' },
+});
+
 interface CommandShape {
   /** Values of func3 that exist, from 0. */
   readonly variants: number;
@@ -76,11 +84,14 @@ const SHAPES: Readonly<Record<number, CommandShape>> = {
   [Opcode.iofence]: shapeOf(IOFENCE, 1),
   [Opcode.iodir]: shapeOf(IODIR, 2),
   [Opcode.ats]: shapeOf(ATS, 2),
+  [Opcode.resume]: shapeOf(RESUME, 1),
 };
 
-/** Whether `command` (16 bytes) is a known command that leaves its reserved bits alone. */
-export function isWellFormed(command: DataView): boolean {
-  const shape = SHAPES[IOFENCE.fields.opcode.read(command, 0)];
+/** Whether `command` (16 bytes) is one that the IOMMU knows and leaves its reserved bits alone. */
+export function isWellFormed(command: DataView, hasStallExtension: boolean): boolean {
+  const opcode = IOFENCE.fields.opcode.read(command, 0);
+  if (opcode === Opcode.resume && !hasStallExtension) return false;
+  const shape = SHAPES[opcode];
   if (shape === undefined || IOFENCE.fields.func3.read(command, 0) >= shape.variants) return false;
   return shape.reserved.every((reserved, word) => (command.getInt32(word * 4, true) & reserved) === 0);
 }

@@ -7,9 +7,11 @@
  */
 import type { MemoryView } from '../memory-view.js';
 import { Cause } from './causes.js';
+import { CacheCounters, type InspectedCache, isPageOf, SECOND_STAGE_ROOT_PAGES } from './inspected-cache.js';
 import { DEVICE_CONTEXT, DIRECTORY_ENTRY, maskOf, reservedBits } from './layouts.js';
 import { ppnAt0, ppnAt10 } from './pte.js';
 import { type IommuRegisterFile, REGISTERS } from './registers.js';
+import { hasStallExtension } from './stall-extension.js';
 
 /** Values of ddtp's mode field. */
 export const DirectoryMode = { off: 0, bare: 1, oneLevel: 2, twoLevel: 3, threeLevel: 4 } as const;
@@ -29,6 +31,7 @@ const Tc = {
   gade: maskOf(fields.gade),
   sade: maskOf(fields.sade),
   dpe: maskOf(fields.dpe),
+  stall: maskOf(fields.stall),
 } as const;
 
 /** Features that this IOMMU does not have, and bits that have no meaning. */
@@ -69,6 +72,8 @@ export class DeviceContext {
   marksSecondStage = false;
   /** A request without PASID belongs to process 0. */
   defaultsToProcess0 = false;
+  /** Untranslated accesses that page faults end may be stalled. */
+  stalls = false;
   secondStage = false;
   secondStageRoot = 2 ** 43;
   /** One of `FscMode`. */
@@ -77,11 +82,12 @@ export class DeviceContext {
 }
 
 /** Finds device contexts, cached. The answer is in `context` when `locate` answers `Cause.none`. */
-export class DeviceDirectory {
+export class DeviceDirectory implements InspectedCache {
   readonly #memory: MemoryView;
   readonly #registers: IommuRegisterFile;
   readonly #slots: readonly DeviceContext[];
   readonly #caches: boolean;
+  readonly counters = new CacheCounters();
 
   /** The context found last; valid until the next `locate`. */
   context: DeviceContext;
@@ -100,7 +106,13 @@ export class DeviceDirectory {
   locate(generation: number, mode: number, deviceId: number): number {
     const slot = this.#slots[deviceId & (this.#slots.length - 1)]!;
     this.context = slot;
-    if (this.#caches && slot.deviceId === deviceId && slot.generation === generation) return Cause.none;
+    if (this.#caches) {
+      if (slot.deviceId === deviceId && slot.generation === generation) {
+        this.counters.hits++;
+        return Cause.none;
+      }
+      this.counters.missed(generation);
+    }
     if (exceedsMode(mode, deviceId)) return Cause.requestDisallowed;
     slot.deviceId = -1;
     const cause = this.#walk(slot, mode, deviceId);
@@ -109,6 +121,18 @@ export class DeviceDirectory {
       slot.generation = generation;
     }
     return cause;
+  }
+
+  namesPage(generation: number, ppn: number): boolean {
+    if (!this.#caches) return false;
+    return this.#slots.some(
+      (slot) => slot.deviceId >= 0 && slot.generation === generation && namesTable(slot, ppn),
+    );
+  }
+
+  /** The bits of tc that mean something here. */
+  #knownControl(): number {
+    return hasStallExtension(this.#registers) ? -1 : ~Tc.stall;
   }
 
   #walk(slot: DeviceContext, mode: number, deviceId: number): number {
@@ -130,7 +154,7 @@ export class DeviceDirectory {
   #load(slot: DeviceContext, address: number): number {
     const memory = this.#memory;
     if (address + DEVICE_CONTEXT.bytes > memory.bytes) return Cause.deviceDirectoryAccess;
-    const tc = memory.load32(address);
+    const tc = memory.load32(address) & this.#knownControl();
     if ((tc & Tc.valid) === 0) return Cause.deviceEntryInvalid;
     const taReserved =
       (memory.load32(address + TA_AT) & TA_LOW_RESERVED) | memory.load32(address + TA_AT + 4);
@@ -151,6 +175,12 @@ export class DeviceDirectory {
   }
 }
 
+/** Whether `ppn` is a table that the context names. With a second stage, what fsc names is no physical page. */
+function namesTable(slot: DeviceContext, ppn: number): boolean {
+  if (slot.secondStage) return isPageOf(ppn, slot.secondStageRoot, SECOND_STAGE_ROOT_PAGES);
+  return slot.fscMode !== FscMode.bare && slot.fscRoot === ppn;
+}
+
 function exceedsMode(mode: number, deviceId: number): boolean {
   if (mode === DirectoryMode.threeLevel) return false;
   return deviceId >>> (mode === DirectoryMode.twoLevel ? 16 : 7) !== 0;
@@ -165,12 +195,14 @@ function decodeControl(slot: DeviceContext, tc: number): void {
   slot.marksFirstStage = (tc & Tc.sade) !== 0;
   slot.marksSecondStage = (tc & Tc.gade) !== 0;
   slot.defaultsToProcess0 = (tc & Tc.dpe) !== 0;
+  slot.stalls = (tc & Tc.stall) !== 0;
 }
 
 function isControlValid(tc: number): boolean {
   if ((tc & TC_MUST_BE_ZERO) !== 0) return false;
   if ((tc & Tc.enPri) !== 0 && (tc & Tc.enAts) === 0) return false;
   if ((tc & Tc.prpr) !== 0 && (tc & Tc.enPri) === 0) return false;
+  if ((tc & Tc.stall) !== 0 && (tc & Tc.enAts) !== 0) return false;
   return (tc & Tc.dpe) === 0 || (tc & Tc.pdtv) !== 0;
 }
 

@@ -5,7 +5,7 @@ import { intentOf, Transaction } from './causes.js';
 import { FAULT_RECORD } from './layouts.js';
 import { Append, RecordQueue, type RecordQueueOptions } from './record-queue.js';
 import { type IommuRegisterFile, PendingBit, REGISTERS } from './registers.js';
-import { NO_PASID, RequestType, type TranslationRequest } from './translation.js';
+import { NO_PASID, NO_STALL, RequestType, type TranslationRequest } from './translation.js';
 
 const { fields } = FAULT_RECORD;
 
@@ -24,6 +24,8 @@ export interface Fault {
   /** Second address: guest page and offset, 0 for causes that have none. */
   readonly guestPage: number;
   readonly guestOffset: number;
+  /** Tag of the access that is stalled by this fault; absent or `NO_STALL` for one that has ended. */
+  readonly stallTag?: number;
 }
 
 /** What the fault queue works on. */
@@ -64,6 +66,9 @@ export class FaultQueue {
     fields.priv.write(record, 0, hasPasid && fault.privileged ? 1 : 0);
     fields.ttyp.write(record, 0, fault.transaction);
     fields.did.write(record, 0, fault.deviceId);
+    const stallTag = fault.stallTag ?? NO_STALL;
+    fields.stallTag.write(record, 0, stallTag === NO_STALL ? 0 : stallTag);
+    fields.stalled.write(record, 0, stallTag === NO_STALL ? 0 : 1);
     fields.iotvalLow.write(record, 0, fault.addressLow);
     fields.iotvalHigh.write(record, 0, fault.addressHigh);
     // Page numbers reach 2^52, so the byte address is put together from halves.

@@ -2,7 +2,8 @@
  * The first stage: a process's virtual address to guest-physical through an Sv39 table. The pages of the table
  * are guest-physical themselves, so each goes through the second stage first.
  *
- * One object per walker, its fields overwritten by every call: a walk allocates nothing.
+ * One object per walker, its fields overwritten by every call: a walk allocates nothing. A walk begins at the lowest
+ * table that the walk cache knows, whose physical page it then knows too.
  */
 import type { MemoryView } from '../memory-view.js';
 import { AccessFaults, Cause, GuestPageFaults, Intent, type IntentIndex, PageFaults } from './causes.js';
@@ -21,8 +22,8 @@ import {
   ppnAt10,
 } from './pte.js';
 import { Outcome, type SecondStage } from './second-stage.js';
+import { NO_ROOT, Walk, type WalkCache } from './walk-cache.js';
 
-const TOP_LEVEL = 2;
 /** In place of a cause: the leaf changed between being read and being marked. */
 const CHANGED = -1;
 /** Low bits of iotval2: a table page was to be read, or to be written. */
@@ -43,7 +44,9 @@ export class FirstStageAccess {
 export class FirstStage {
   readonly #memory: MemoryView;
   readonly #secondStage: SecondStage;
-  #table = 2 ** 43;
+  readonly #walkCache: WalkCache;
+  readonly #walk = new Walk();
+  /** Physical address of the entry that was read last. */
   #address = 2 ** 53;
 
   /** Guest page of the last translation that ended in `Cause.none`. */
@@ -58,9 +61,10 @@ export class FirstStage {
   guestPage = 2 ** 43;
   guestOffset = 0;
 
-  constructor(memory: MemoryView, secondStage: SecondStage) {
+  constructor(memory: MemoryView, secondStage: SecondStage, walkCache: WalkCache) {
     this.#memory = memory;
     this.#secondStage = secondStage;
+    this.#walkCache = walkCache;
   }
 
   /** Translates the address (`high`, `low`) through the table at guest page `root`. Answers a cause. */
@@ -73,50 +77,71 @@ export class FirstStage {
   ): number {
     const extension = high >> 6;
     if (extension !== 0 && extension !== -1) return PageFaults[access.intent];
+    const walk = this.#walk;
     // Virtual page number in its 27 meaningful bits.
-    return this.#walk(device, root, ((high & 0x7f) << 20) | (low >>> 12), access);
+    const page = ((high & 0x7f) << 20) | (low >>> 12);
+    walk.start(root, device.secondStage ? device.secondStageRoot : NO_ROOT, page);
+    if (!this.#walkCache.resume(walk)) {
+      const unreachable = this.#reach(device, root, access.intent);
+      if (unreachable !== Cause.none) return unreachable;
+    }
+    return this.#descend(device, access);
   }
 
-  #walk(device: DeviceContext, root: number, page: number, access: FirstStageAccess): number {
-    this.#table = root;
-    this.global = false;
+  /** Follows pointers from the walk's table on, down to the leaf. Ends, because level 0 has no pointers. */
+  #descend(device: DeviceContext, access: FirstStageAccess): number {
+    const walk = this.#walk;
+    const memory = this.#memory;
+    let lowestKnown = walk.level;
     let attempts = MARK_ATTEMPTS;
-    for (let level = TOP_LEVEL; level >= 0; level--) {
-      const unreachable = this.#reach(device, (page >>> (9 * level)) & 0x1ff, access.intent);
-      if (unreachable !== Cause.none) return unreachable;
-      const low = this.#memory.load32(this.#address);
-      const high = this.#memory.load32(this.#address + 4);
+    for (;;) {
+      const { page, level } = walk;
+      const address = walk.table * 4096 + ((page >>> (9 * level)) & 0x1ff) * 8;
+      if (address + 8 > memory.bytes) return AccessFaults[access.intent];
+      this.#address = address;
+      const low = memory.load32(address);
+      const high = memory.load32(address + 4);
       const kind = kindOf(low, high, level);
+      if (kind === EntryKind.invalid) return PageFaults[access.intent];
+      if (level < lowestKnown) {
+        this.#walkCache.fill(walk);
+        lowestKnown = level;
+      }
       if (kind === EntryKind.pointer) {
-        this.#table = ppnAt10(low, high);
-        this.global ||= (low & Pte.G) !== 0;
+        const unreachable = this.#enter(device, low, high, access.intent);
+        if (unreachable !== Cause.none) return unreachable;
         continue;
       }
-      if (kind === EntryKind.invalid || !isPermitted(low, access)) return PageFaults[access.intent];
+      if (!isPermitted(low, access)) return PageFaults[access.intent];
       const cause = this.#mark(device, low, access);
-      if (cause === CHANGED && --attempts > 0) {
-        level++;
-        continue;
-      }
-      this.global ||= (low & Pte.G) !== 0;
+      if (cause === CHANGED && --attempts > 0) continue;
+      this.global = walk.global || (low & Pte.G) !== 0;
       this.page = leafPage(low, high, level, page);
       this.shift = leafShift(high, level);
       return cause === CHANGED ? PageFaults[access.intent] : cause;
     }
-    return PageFaults[access.intent];
   }
 
-  /** Finds the physical address of entry `index` of the current table. */
-  #reach(device: DeviceContext, index: number, intent: IntentIndex): number {
-    const outcome = this.#secondStage.translate(device, this.#table, Need.read);
+  /** Goes on in the table that the pointer (`low`, `high`) names. Answers a cause. */
+  #enter(device: DeviceContext, low: number, high: number, intent: IntentIndex): number {
+    const walk = this.#walk;
+    walk.level--;
+    walk.global ||= (low & Pte.G) !== 0;
+    return this.#reach(device, ppnAt10(low, high), intent);
+  }
+
+  /** Finds the physical page of the table at guest page `guestTable`. Answers a cause. */
+  #reach(device: DeviceContext, guestTable: number, intent: IntentIndex): number {
+    const walk = this.#walk;
+    walk.guestTable = guestTable;
+    const outcome = this.#secondStage.translate(device, guestTable, Need.read);
     if (outcome === Outcome.pageFault) return this.#tableFault(TABLE_READ, intent);
-    this.#address = this.#secondStage.ppn * 4096 + index * 8;
-    const reachable = outcome === Outcome.done && this.#address + 8 <= this.#memory.bytes;
-    return reachable ? Cause.none : AccessFaults[intent];
+    walk.table = this.#secondStage.ppn;
+    return outcome === Outcome.done ? Cause.none : AccessFaults[intent];
   }
 
   #tableFault(offset: number, intent: IntentIndex): number {
-    this.guestPage = this.#table;
+    this.guestPage = this.#walk.guestTable;
     this.guestOffset = offset;
     return GuestPageFaults[intent];
   }
@@ -131,7 +156,7 @@ export class FirstStage {
     if (marks === 0) return Cause.none;
     if (!device.marksFirstStage) return PageFaults[intent];
     // The table was read as a page that is only read; now it is written, and dirty like any other page.
-    const outcome = this.#secondStage.translate(device, this.#table, Need.write);
+    const outcome = this.#secondStage.translate(device, this.#walk.guestTable, Need.write);
     if (outcome === Outcome.pageFault) return this.#tableFault(TABLE_WRITE, intent);
     if (outcome !== Outcome.done) return AccessFaults[intent];
     return mark(this.#memory, this.#address, low, marks) ? Cause.none : CHANGED;

@@ -74,6 +74,12 @@ export function answeredPage(request: TranslationRequest, { ppn, shift }: Transl
   return Math.floor(ppn / pages) * pages;
 }
 
+/** Pages that `grant` covers, from the one that it was kept with on. */
+export function pagesOf(grant: number): number {
+  const shift = grant >>> SHIFT_AT;
+  return shift === 0 ? 1 : POWERS_OF_TWO[shift - 12]!;
+}
+
 /** Fills `result` for a request that succeeded. */
 export function answerGrant(
   request: TranslationRequest,

@@ -11,16 +11,20 @@
 import { assert } from '../../base/assert.js';
 import { limits } from '../../base/limits.js';
 import type { MemoryView } from '../memory-view.js';
-import { answerTo, Cause, isRecorded } from './causes.js';
+import type { TranslationCheck } from '../translation-check.js';
+import { answerTo, Cause, isPageFault, isRecorded, STALLED } from './causes.js';
 import { CommandQueue } from './command-queue.js';
 import { FaultQueue, transactionOf } from './fault-queue.js';
 import { answeredPage, answerGrant, answerNothing, grantOf, isFinal } from './grant.js';
-import { type CacheCounters, Iotlb } from './iotlb.js';
+import type { CacheCounters, InspectedCache } from './inspected-cache.js';
+import { Iotlb } from './iotlb.js';
 import { PageRequestQueue } from './page-request-queue.js';
 import { RegisterWrites } from './register-writes.js';
 import { type IommuRegisterFile, REGISTERS } from './registers.js';
+import { addStallExtension } from './stall-extension.js';
 import {
   type IommuMessage,
+  NO_STALL,
   type PageRequest,
   type PageRequestOutcome,
   RequestType,
@@ -43,12 +47,44 @@ export interface IommuOptions {
   readonly barePageBytes?: number;
   /** Entries of the translation cache, a power of two; 0 for no cache; `limits.IOTLB_ENTRIES` unless said otherwise. */
   readonly cacheEntries?: number;
-  /** Entries of each directory cache, a power of two or 0; 64, or `cacheEntries` if that is less. */
+  /**
+   * Entries of each directory cache, a power of two or 0; `limits.IOMMU_DIRECTORY_ENTRIES`, or `cacheEntries` if that
+   * is less.
+   */
   readonly directoryEntries?: number;
+  /**
+   * Entries of the walk cache of each stage, a power of two or 0; `limits.IOMMU_WALK_ENTRIES`, or `cacheEntries` if that
+   * is less.
+   */
+  readonly walkEntries?: number;
+  /** Checking mode: judges each answer of the translation cache. */
+  readonly check?: TranslationCheck | null;
+  /**
+   * Adds the stall extension (SPEC.md), here and for every other `Iommu` on the register file; absent unless one of
+   * them asks for it before the first translation.
+   */
+  readonly stall?: boolean;
+  /**
+   * A fence for reads or writes also waits until untranslated accesses under way have ended: it sends one
+   * `drainRequest`, to be answered by `invalidationCompleted`. For machines with devices that use no ATS; default no.
+   */
+  readonly drainsUntranslated?: boolean;
 }
 
 const DEFAULT_BARE_PAGE_BYTES = 2 ** 30;
-const DEFAULT_DIRECTORY_ENTRIES = 64;
+
+/** A cache of the IOMMU, as an inspection names it. */
+export type IommuCacheName = 'IOTLB' | 'walk cache' | 'device directory' | 'process directory';
+
+/** Look-ups and drops of one thread's caches since it was made, as they are now. */
+export interface IommuCacheCounters {
+  /** Requests answered without a walk, and others. */
+  readonly iotlb: Readonly<CacheCounters>;
+  /** Walks of either stage that began below the root, and others. */
+  readonly walk: Readonly<CacheCounters>;
+  readonly deviceDirectory: Readonly<CacheCounters>;
+  readonly processDirectory: Readonly<CacheCounters>;
+}
 
 /** One thread's IOMMU. */
 export class Iommu {
@@ -59,47 +95,87 @@ export class Iommu {
   readonly #pageRequests: PageRequestQueue;
   readonly #commands: CommandQueue;
   readonly #registerWrites: RegisterWrites;
+  readonly #check: TranslationCheck | null;
 
   constructor(options: IommuOptions) {
     const { memory, registers, lockHolder, interrupt, sendMessage } = options;
     const cacheEntries = options.cacheEntries ?? limits.IOTLB_ENTRIES;
-    const directorySlots = options.directoryEntries ?? Math.min(cacheEntries, DEFAULT_DIRECTORY_ENTRIES);
+    const directorySlots = options.directoryEntries ?? Math.min(cacheEntries, limits.IOMMU_DIRECTORY_ENTRIES);
+    const walkEntries = options.walkEntries ?? Math.min(cacheEntries, limits.IOMMU_WALK_ENTRIES);
     assert(lockHolder >= 1, `a lock holder has a number of at least 1, not ${lockHolder}`);
     assertPowerOfTwoOrZero(cacheEntries);
     assertPowerOfTwoOrZero(directorySlots);
+    assertPowerOfTwoOrZero(walkEntries);
     const bareShift = bareShiftOf(options.barePageBytes ?? DEFAULT_BARE_PAGE_BYTES);
     const raise = (pending: number): void => {
       if ((registers.setBits(REGISTERS.ipsr.at, pending) & pending) === 0) interrupt();
     };
     const parts = { memory, registers, lockHolder, raise };
+    const drainsUntranslated = options.drainsUntranslated ?? false;
+    if (options.stall === true) addStallExtension(registers);
     this.#registers = registers;
-    this.#translator = new Translator({ memory, registers, bareShift, directorySlots });
+    this.#check = options.check ?? null;
+    this.#translator = new Translator({ memory, registers, bareShift, directorySlots, walkEntries });
     this.#iotlb = new Iotlb(cacheEntries);
     this.#faults = new FaultQueue(parts);
     const translator = this.#translator;
     this.#pageRequests = new PageRequestQueue({ ...parts, translator, faults: this.#faults });
-    this.#commands = new CommandQueue({ memory, registers, sendMessage, raise });
+    this.#commands = new CommandQueue({ memory, registers, sendMessage, raise, drainsUntranslated });
     this.#registerWrites = new RegisterWrites(parts);
   }
 
-  /** Look-ups and drops of this thread's translation cache since it was made. */
-  get cacheCounters(): Readonly<CacheCounters> {
-    return this.#iotlb.counters;
+  /** Look-ups and drops of this thread's caches. */
+  get cacheCounters(): IommuCacheCounters {
+    const { walks, devices, processes } = this.#translator;
+    return {
+      iotlb: this.#iotlb.counters,
+      walk: walks.counters,
+      deviceDirectory: devices.counters,
+      processDirectory: processes.counters,
+    };
+  }
+
+  /**
+   * Which of this thread's caches name physical page `ppn` in an entry that is alive under `generation`, the one in
+   * force unless given: as what it translates to, as a table, or as the root of one. Empty when the page may be freed
+   * as far as this thread goes. Looks at every entry: for tests and debuggers.
+   */
+  cachesFrame(ppn: number, generation = this.#registers.generation()): IommuCacheName[] {
+    const { walks, devices, processes } = this.#translator;
+    const caches: readonly [IommuCacheName, InspectedCache][] = [
+      ['IOTLB', this.#iotlb],
+      ['walk cache', walks],
+      ['device directory', devices],
+      ['process directory', processes],
+    ];
+    return caches.filter(([, cache]) => cache.namesPage(generation, ppn)).map(([name]) => name);
   }
 
   /** Translates `request` and overwrites `result` with the answer. Allocates nothing unless it faults. */
   translate(request: TranslationRequest, result: TranslationResult): void {
     const generation = this.#registers.generation();
-    if (request.type !== RequestType.translated) {
-      const known = this.#iotlb.lookUp(generation, request);
-      if (known !== 0) {
-        answerGrant(request, result, this.#iotlb.ppn, known);
-        return;
-      }
-    }
+    result.stalled = false;
+    if (request.type !== RequestType.translated && this.#answerFromCache(generation, request, result)) return;
     const cause = this.#translator.translate(generation, request);
     if (cause === Cause.none) this.#succeed(generation, request, result);
     else this.#fail(request, result, cause);
+  }
+
+  /**
+   * Answers `request`, an untranslated or ATS request, as `translate` does if that takes no walk; otherwise false, and
+   * nothing was recorded, stalled or marked. For a device that wants to know what it could do at once.
+   */
+  lookUp(request: TranslationRequest, result: TranslationResult): boolean {
+    result.stalled = false;
+    return this.#answerFromCache(this.#registers.generation(), request, result);
+  }
+
+  #answerFromCache(generation: number, request: TranslationRequest, result: TranslationResult): boolean {
+    const known = this.#iotlb.lookUp(generation, request);
+    if (known === 0) return false;
+    answerGrant(request, result, this.#iotlb.ppn, known);
+    this.#check?.('IOTLB', request, result);
+    return true;
   }
 
   #succeed(generation: number, request: TranslationRequest, result: TranslationResult): void {
@@ -116,9 +192,11 @@ export class Iommu {
     const status = answerTo(request.type, cause);
     answerNothing(result, status);
     result.cause = cause;
-    if (!isRecorded(cause, status, this.#translator.faultsDisabled)) return;
+    const stalls = this.#stalls(request, cause);
+    // DTF silences what has ended. A stalled access goes on only when software has heard of it.
+    if (!stalls && !isRecorded(cause, status, this.#translator.faultsDisabled)) return;
     result.recorded = this.#faults.report({
-      cause,
+      cause: stalls ? STALLED + cause : cause,
       transaction: transactionOf(request),
       deviceId: request.deviceId,
       pasid: request.pasid,
@@ -127,7 +205,15 @@ export class Iommu {
       addressLow: request.iovaLow,
       guestPage: this.#translator.guestPage,
       guestOffset: this.#translator.guestOffset,
+      stallTag: stalls ? request.stallTag : NO_STALL,
     });
+    result.stalled = stalls && result.recorded;
+  }
+
+  /** Whether `request`, which ends with `cause`, is to wait for software instead. */
+  #stalls({ type, stallTag }: TranslationRequest, cause: number): boolean {
+    if (stallTag === NO_STALL || type !== RequestType.untranslated) return false;
+    return isPageFault(cause) && this.#translator.device.stalls;
   }
 
   /** Takes a page request of a device: queues it for software, or answers it. */

@@ -7,7 +7,8 @@
  *
  * Only what a new walk would find as well is to be kept here: no fault, no entry with V = 0.
  */
-import { requiredGrant } from './grant.js';
+import { pagesOf, requiredGrant } from './grant.js';
+import { CacheCounters, type InspectedCache, isPageOf } from './inspected-cache.js';
 import { RequestType, type TranslationRequest } from './translation.js';
 
 /** Words of an entry. */
@@ -21,22 +22,11 @@ const PPN_HIGH = 6;
 const GRANT = 7;
 const ENTRY_WORDS = 8;
 
-/** Look-ups and drops since power-on. */
-export interface CacheCounters {
-  /** Requests answered without a walk. */
-  hits: number;
-  /** Requests that walked although the cache was on. */
-  misses: number;
-  /** Times that the cache was found to have been invalidated. */
-  invalidations: number;
-}
-
 /** One thread's translation cache. */
-export class Iotlb {
+export class Iotlb implements InspectedCache {
   readonly #entries: Int32Array;
   readonly #mask: number;
-  readonly counters: CacheCounters = { hits: 0, misses: 0, invalidations: 0 };
-  #seenGeneration = 0;
+  readonly counters = new CacheCounters();
 
   /** Page of the grant found last. */
   ppn = 2 ** 43;
@@ -63,20 +53,16 @@ export class Iotlb {
       entries[at + PASID] !== request.pasid ||
       (grant & required) !== required
     ) {
-      return this.#missed(generation);
+      this.counters.missed(generation);
+      return 0;
     }
     this.counters.hits++;
-    this.ppn = (entries[at + PPN_LOW]! >>> 0) + entries[at + PPN_HIGH]! * 0x1_0000_0000;
+    this.ppn = this.#page(at);
     return grant;
   }
 
-  #missed(generation: number): 0 {
-    this.counters.misses++;
-    if (generation !== this.#seenGeneration) {
-      this.#seenGeneration = generation;
-      this.counters.invalidations++;
-    }
-    return 0;
+  #page(at: number): number {
+    return (this.#entries[at + PPN_LOW]! >>> 0) + this.#entries[at + PPN_HIGH]! * 0x1_0000_0000;
   }
 
   /** Keeps `grant` of page `ppn` as the answer to `request`, found by a walk that began under `generation`. */
@@ -94,6 +80,16 @@ export class Iotlb {
     entries[at + PPN_LOW] = ppn;
     entries[at + PPN_HIGH] = Math.floor(ppn / 0x1_0000_0000);
     entries[at + GRANT] = grant;
+  }
+
+  namesPage(generation: number, ppn: number): boolean {
+    const entries = this.#entries;
+    for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+      const grant = entries[at + GRANT]!;
+      if (grant === 0 || entries[at + GENERATION] !== generation) continue;
+      if (isPageOf(ppn, this.#page(at), pagesOf(grant))) return true;
+    }
+    return false;
   }
 
   /** Index of the first word of the entry that `request` may be in. */

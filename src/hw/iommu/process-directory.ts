@@ -9,6 +9,7 @@ import { assert } from '../../base/assert.js';
 import type { MemoryView } from '../memory-view.js';
 import { Cause, GuestPageFaults, type IntentIndex } from './causes.js';
 import { type DeviceContext, FscMode, hasReservedBits } from './device-directory.js';
+import { CacheCounters, type InspectedCache } from './inspected-cache.js';
 import { DIRECTORY_ENTRY, maskOf, PROCESS_CONTEXT, reservedBits } from './layouts.js';
 import { Need, ppnAt0, ppnAt10 } from './pte.js';
 import { Outcome, type SecondStage } from './second-stage.js';
@@ -35,14 +36,17 @@ export class ProcessContext {
   /** The first stage is Sv39, not Bare. */
   firstStage = false;
   firstStageRoot = 2 ** 43;
+  /** The root lies in guest-physical memory: there is a second stage. */
+  isRootGuest = false;
 }
 
 /** Finds process contexts, cached. The answer is in `context` when `locate` answers `Cause.none`. */
-export class ProcessDirectory {
+export class ProcessDirectory implements InspectedCache {
   readonly #memory: MemoryView;
   readonly #secondStage: SecondStage;
   readonly #slots: readonly ProcessContext[];
   readonly #caches: boolean;
+  readonly counters = new CacheCounters();
   /** Physical address that `#reach` found. */
   #address = 2 ** 53;
 
@@ -68,16 +72,31 @@ export class ProcessDirectory {
   locate(generation: number, device: DeviceContext, processId: number, intent: IntentIndex): number {
     const slot = this.#slots[(processId ^ (device.deviceId * 7)) & (this.#slots.length - 1)]!;
     this.context = slot;
-    const sameKey = slot.processId === processId && slot.deviceId === device.deviceId;
-    if (this.#caches && sameKey && slot.generation === generation) return Cause.none;
+    if (this.#caches) {
+      const sameKey = slot.processId === processId && slot.deviceId === device.deviceId;
+      if (sameKey && slot.generation === generation) {
+        this.counters.hits++;
+        return Cause.none;
+      }
+      this.counters.missed(generation);
+    }
     slot.processId = -1;
     const cause = this.#walk(slot, device, processId, intent);
     if (cause === Cause.none) {
       slot.processId = processId;
       slot.deviceId = device.deviceId;
       slot.generation = generation;
+      slot.isRootGuest = device.secondStage;
     }
     return cause;
+  }
+
+  namesPage(generation: number, ppn: number): boolean {
+    if (!this.#caches) return false;
+    return this.#slots.some((slot) => {
+      const isAlive = slot.processId >= 0 && slot.generation === generation;
+      return isAlive && slot.firstStage && !slot.isRootGuest && slot.firstStageRoot === ppn;
+    });
   }
 
   #walk(slot: ProcessContext, device: DeviceContext, processId: number, intent: IntentIndex): number {

@@ -19,6 +19,9 @@ export const Status = { success: 0, unsupportedRequest: 1, completerAbort: 2 } a
 /** In place of a PASID: the request carries none. */
 export const NO_PASID = -1;
 
+/** In place of a stall tag: the access is to be aborted when it faults. */
+export const NO_STALL = -1;
+
 /** One request, filled by the caller. */
 export interface TranslationRequest {
   /** One of `RequestType`. */
@@ -39,6 +42,11 @@ export interface TranslationRequest {
   iovaHigh: number;
   /** Bits 31:0 of the address, unsigned. */
   iovaLow: number;
+  /**
+   * Untranslated requests only: the device can keep the access until software answers it, and calls it by this number
+   * of 16 bits; or `NO_STALL`. Counts only with the stall extension.
+   */
+  stallTag: number;
 }
 
 /** The answer, overwritten completely by every translation. */
@@ -49,6 +57,11 @@ export interface TranslationResult {
   cause: number;
   /** Whether a fault record was appended. */
   recorded: boolean;
+  /**
+   * The access is stalled: nothing was answered on the bus, `status` does not count, and a `stallResponse` message
+   * with the request's tag will come. It may come before this is read.
+   */
+  stalled: boolean;
   /** Physical page; for ATS the first page of the range. 0 when nothing was granted. */
   ppn: number;
   /** Offset in the page; 0 for ATS. */
@@ -79,6 +92,7 @@ export function newTranslationRequest(): TranslationRequest {
     execute: false,
     iovaHigh: 0,
     iovaLow: 0,
+    stallTag: NO_STALL,
   };
 }
 
@@ -88,6 +102,7 @@ export function newTranslationResult(): TranslationResult {
     status: Status.success,
     cause: 0,
     recorded: false,
+    stalled: false,
     // A value beyond 2^31 keeps the engine from reshaping the object at the first high page.
     ppn: 2 ** 40,
     pageOffset: 0,
@@ -140,11 +155,16 @@ export interface PageRequestOutcome {
   readonly response: PageGroupResponse | null;
 }
 
-/** A message that a command makes the IOMMU send to a device. */
+/**
+ * A message that a command makes the IOMMU send to a device. `invalidationRequest` and `pageGroupResponse` are those of
+ * PCI Express. `stallResponse` answers a stalled transaction (our stall extension, SPEC.md). `drainRequest` stands for
+ * the wires of a device that sends untranslated requests: a fence waits until those under way have ended.
+ */
 export interface IommuMessage {
-  readonly type: 'invalidationRequest' | 'pageGroupResponse';
-  /** Invalidation requests only, otherwise 0: what `invalidationCompleted` is to be called with. */
+  readonly type: 'invalidationRequest' | 'pageGroupResponse' | 'stallResponse' | 'drainRequest';
+  /** Invalidation and drain requests only, otherwise 0: what `invalidationCompleted` is to be called with. */
   readonly id: number;
+  /** The device; -1 for `drainRequest`, which goes to all that send untranslated requests. */
   readonly rid: number;
   readonly dsv: boolean;
   readonly dseg: number;

@@ -1,7 +1,6 @@
 /**
  * One translation, step by step in the specification's order ("Process to translate an IOVA"): the first check
- * that fails decides the cause. Works without the translation cache and without answering anybody; `Iommu` does
- * both.
+ * that fails decides the cause. Works without the IOTLB and without answering anybody; `Iommu` does both.
  *
  * All intermediate values live in fields that every request overwrites, so that nothing is allocated.
  */
@@ -9,11 +8,13 @@ import type { MemoryView } from '../memory-view.js';
 import { AccessFaults, Cause, GuestPageFaults, Intent, intentOf } from './causes.js';
 import { type DeviceContext, DeviceDirectory, DirectoryMode, FscMode } from './device-directory.js';
 import { FirstStage, FirstStageAccess } from './first-stage.js';
+import { CacheCounters, type InspectedCache, SECOND_STAGE_ROOT_PAGES } from './inspected-cache.js';
 import { ProcessDirectory } from './process-directory.js';
 import { BARE_GRANT, Need } from './pte.js';
 import { type IommuRegisterFile, REGISTERS } from './registers.js';
 import { Outcome, SecondStage } from './second-stage.js';
 import { Access, NO_PASID, RequestType, type TranslationRequest } from './translation.js';
+import { WalkCache } from './walk-cache.js';
 
 /** Process ids that each kind of process directory holds, indexed by its mode; a Bare one ignores the id. */
 const PROCESS_LIMIT = [2 ** 20, 2 ** 8, 2 ** 17, 2 ** 20] as const;
@@ -28,13 +29,15 @@ export interface TranslatorOptions {
   readonly bareShift: number;
   /** Slots of each directory cache, a power of two; 0 for none. */
   readonly directorySlots: number;
+  /** Entries of the walk cache of each stage, a power of two; 0 for none. */
+  readonly walkEntries: number;
 }
 
 /** Translates one request at a time; the answer stays in the fields until the next one. */
 export class Translator {
   readonly #registers: IommuRegisterFile;
-  readonly #devices: DeviceDirectory;
-  readonly #processes: ProcessDirectory;
+  readonly #firstStageWalks: WalkCache;
+  readonly #secondStageWalks: WalkCache;
   readonly #access = new FirstStageAccess();
   readonly #firstStage: FirstStage;
   readonly #secondStage: SecondStage;
@@ -42,6 +45,11 @@ export class Translator {
   /** First stage of the request: whether there is one, and its root. */
   #hasFirstStage = false;
   #root = 2 ** 43;
+
+  /** Its caches, for who counts or inspects: the directories, and the walk caches of both stages as one. */
+  readonly devices: DeviceDirectory;
+  readonly processes: ProcessDirectory;
+  readonly walks: InspectedCache;
 
   /** Physical page that the address falls into. */
   ppn = 2 ** 43;
@@ -58,18 +66,27 @@ export class Translator {
   guestPage = 2 ** 43;
   guestOffset = 0;
 
-  constructor({ memory, registers, bareShift, directorySlots }: TranslatorOptions) {
+  constructor({ memory, registers, bareShift, directorySlots, walkEntries }: TranslatorOptions) {
     this.#registers = registers;
     this.#bareShift = bareShift;
-    this.#secondStage = new SecondStage(memory, bareShift);
-    this.#firstStage = new FirstStage(memory, this.#secondStage);
-    this.#devices = new DeviceDirectory(memory, registers, directorySlots);
-    this.#processes = new ProcessDirectory(memory, this.#secondStage, directorySlots);
+    const counters = new CacheCounters();
+    const rootPages = SECOND_STAGE_ROOT_PAGES;
+    const first = new WalkCache({ entries: walkEntries, rootPages: 1, counters });
+    const second = new WalkCache({ entries: walkEntries, rootPages, counters });
+    this.#firstStageWalks = first;
+    this.#secondStageWalks = second;
+    const namesPage = (generation: number, ppn: number): boolean =>
+      first.namesPage(generation, ppn) || second.namesPage(generation, ppn);
+    this.walks = { counters, namesPage };
+    this.#secondStage = new SecondStage(memory, bareShift, second);
+    this.#firstStage = new FirstStage(memory, this.#secondStage, first);
+    this.devices = new DeviceDirectory(memory, registers, directorySlots);
+    this.processes = new ProcessDirectory(memory, this.#secondStage, directorySlots);
   }
 
   /** The device context found last; means something when `locateDevice` or `translate` came that far. */
   get device(): DeviceContext {
-    return this.#devices.context;
+    return this.devices.context;
   }
 
   /** Mode of the device directory, as software set it. Modes that do not exist count as Off. */
@@ -81,7 +98,7 @@ export class Translator {
   /** Finds the context of `deviceId` under a mode that has a directory. Answers a cause. */
   locateDevice(generation: number, mode: number, deviceId: number): number {
     this.faultsDisabled = false;
-    const cause = this.#devices.locate(generation, mode, deviceId);
+    const cause = this.devices.locate(generation, mode, deviceId);
     if (cause === Cause.none) this.faultsDisabled = this.device.faultsDisabled;
     return cause;
   }
@@ -89,6 +106,8 @@ export class Translator {
   /** Translates `request`; caches may be used that were filled under `generation`. Answers a cause. */
   translate(generation: number, request: TranslationRequest): number {
     this.#begin(request);
+    this.#firstStageWalks.begin(generation);
+    this.#secondStageWalks.begin(generation);
     const mode = this.mode();
     if (mode === DirectoryMode.off) return Cause.allInboundDisallowed;
     if (mode === DirectoryMode.bare) {
@@ -152,14 +171,14 @@ export class Translator {
 
   #selectProcess(generation: number, processId: number): number {
     const access = this.#access;
-    const cause = this.#processes.locate(generation, this.device, processId, access.intent);
+    const cause = this.processes.locate(generation, this.device, processId, access.intent);
     if (cause !== Cause.none) {
       const forbidden = cause === GuestPageFaults[access.intent];
       // The record names the entry itself; bit 0 says that a table was to be read.
-      if (forbidden) this.#setGuestAddress(this.#processes.guestPage, this.#processes.guestOffset | 1);
+      if (forbidden) this.#setGuestAddress(this.processes.guestPage, this.processes.guestOffset | 1);
       return cause;
     }
-    const process = this.#processes.context;
+    const process = this.processes.context;
     if (access.supervisor && !process.allowsSupervisor) return Cause.requestDisallowed;
     access.supervisorMayUseUserPages = process.supervisorMayUseUserPages;
     this.#hasFirstStage = process.firstStage;

@@ -4,9 +4,17 @@
  */
 import type { Prng } from '../../base/prng.js';
 import type { Clock } from '../../hw/clock.js';
-import type { CoprocHardware, CoprocIrq, Done, QueueBinding } from '../../hw/coproc-port.js';
+import type {
+  ContextHardware,
+  ContextIrq,
+  RegisterImage,
+  RegisterReplay,
+  StepAnswer,
+} from '../../hw/context-hardware.js';
+import type { Done, QueueBinding } from '../../hw/coproc-port.js';
 import type { DeviceDescription } from '../../hw/device-model.js';
 import { type Engine, IDLE } from '../../hw/engine.js';
+import { errno } from '../../uapi/errno.js';
 
 /** From a doorbell to the first look of a sleeping engine, ns: a base and a random part. */
 const WAKE_NS = 100;
@@ -19,45 +27,99 @@ export interface InlineHardwareParts {
   readonly clock: Clock;
   /** Draws the delay of each wake. */
   readonly jitter: Prng;
+  /** What saving and what restoring the registers of a context takes, ns; counts when contexts share the device. */
+  readonly switchNs: number;
   /** This instance serves the queue from now on. */
   readonly attached: (binding: QueueBinding) => void;
-  readonly makeEngine: (raise: (irq: CoprocIrq) => void) => Engine;
+  /** It was reset unasked: its queues are served no more. */
+  readonly lost: (reason: string) => void;
+  readonly makeEngine: (raise: (irq: ContextIrq) => void) => Engine;
 }
 
-export class InlineHardware implements CoprocHardware {
+export class InlineHardware implements ContextHardware {
   readonly instance: string;
   readonly deviceId: number;
   readonly description: DeviceDescription;
-  readonly #clock: Clock;
-  readonly #jitter: Prng;
-  readonly #attached: (binding: QueueBinding) => void;
+  readonly #parts: InlineHardwareParts;
   readonly #engine: Engine;
   #scheduled = false;
-  #receive: (irq: CoprocIrq) => void = () => {};
+  #hangs = false;
+  #shared = false;
+  #receive: (irq: ContextIrq) => void = () => {};
 
   constructor(parts: InlineHardwareParts) {
     this.instance = parts.instance;
     this.deviceId = parts.deviceId;
     this.description = parts.description;
-    this.#clock = parts.clock;
-    this.#jitter = parts.jitter;
-    this.#attached = parts.attached;
-    this.#engine = parts.makeEngine((irq) => this.#clock.alarm(0, () => this.#receive(irq)));
-    this.#engine.stop();
+    this.#parts = parts;
+    this.#engine = parts.makeEngine((irq) => parts.clock.alarm(0, () => this.#receive(irq)));
   }
 
   /** A doorbell, a page response or an invalidation: the engine looks soon. */
   ring(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#hangs) return;
     this.#engine.setAsleep(false);
-    this.#schedule(WAKE_NS + this.#jitter.below(WAKE_JITTER_NS));
+    this.#schedule(WAKE_NS + this.#parts.jitter.below(WAKE_JITTER_NS));
   }
 
-  attachQueue(binding: QueueBinding, done: Done): void {
-    this.#engine.attach(binding);
-    this.#attached(binding);
-    this.ring();
+  /** From now on the engine makes no step, acknowledges nothing and answers nothing, until it is reset. For tests. */
+  hang(): void {
+    this.#hangs = true;
+  }
+
+  /** Resets an engine that does not do what is asked of it. */
+  forceReset(reason: string): void {
+    this.#reset();
+    // At once: a queue that is started after the reset must not be taken for one of those that were dropped.
+    this.#receive({ kind: 'reset', reason });
+    this.#parts.lost(reason);
+  }
+
+  createContext(context: number, done: Done): void {
+    done(this.#engine.createContext(context) ? 0 : -errno.ENOSPC);
+  }
+
+  destroyContext(context: number, done: Done): void {
+    this.#engine.destroyContext(context);
     done(0);
+  }
+
+  share(shared: boolean): void {
+    this.#shared = shared;
+    this.#engine.share(shared);
+    this.ring();
+  }
+
+  stop(done: (answer: StepAnswer) => void): void {
+    if (!this.#hangs) done(this.#engine.stop());
+  }
+
+  saveRegisters(context: number, done: (image: RegisterImage) => void): void {
+    this.#afterSwitching(() => done(this.#engine.image(context)));
+  }
+
+  start(context: number, accesses: readonly RegisterReplay[], done: (answer: StepAnswer) => void): void {
+    this.#afterSwitching(() => {
+      done(this.#engine.start(context, accesses));
+      this.ring();
+    });
+  }
+
+  resetContext(context: number, done: (answer: StepAnswer) => void): void {
+    if (!this.#hangs) done(this.#engine.resetContext(context));
+  }
+
+  resetDevice(done: (answer: StepAnswer) => void): void {
+    this.#reset();
+    this.#parts.lost('the framework reset it');
+    done({ kind: 'done' });
+  }
+
+  attachQueue(context: number, binding: QueueBinding, done: Done): void {
+    const attached = this.#engine.attach(context, binding);
+    if (attached) this.#parts.attached(binding);
+    this.ring();
+    done(attached ? 0 : -errno.EIO);
   }
 
   detachQueue(queueNumber: number, done: Done): void {
@@ -70,46 +132,41 @@ export class InlineHardware implements CoprocHardware {
     this.ring();
   }
 
-  wake(): void {}
-
-  sleep(): void {}
-
-  start(done: Done): void {
-    this.#engine.start();
-    this.ring();
-    done(0);
-  }
-
-  stop(done: Done): void {
-    this.#engine.stop();
-    done(0);
-  }
-
-  resetDevice(done: Done): void {
-    this.#engine.reset();
-    done(0);
-  }
-
   readRegister(offset: number, _width: 32 | 64, done: (value: number) => void): void {
-    done(this.#engine.registers.read(offset));
+    done(this.#engine.readRegister(offset));
   }
 
   writeRegister(offset: number, _width: 32 | 64, value: number, done: Done): void {
-    this.#engine.registers.write(offset, value);
+    this.#engine.writeRegister(offset, value);
     done(0);
   }
 
-  onIrq(receive: (irq: CoprocIrq) => void): void {
+  onIrq(receive: (irq: ContextIrq) => void): void {
     this.#receive = receive;
+  }
+
+  /** What was asked for meanwhile is acknowledged with the next step: no request of the past can use it. */
+  #reset(): void {
+    this.#hangs = false;
+    this.#engine.reset();
+    this.ring();
+  }
+
+  /** With one context a switch happens once, and its cost is nobody's concern. */
+  #afterSwitching(act: () => void): void {
+    if (this.#hangs) return;
+    if (this.#shared && this.#parts.switchNs > 0) this.#parts.clock.alarm(this.#parts.switchNs, act);
+    else act();
   }
 
   #schedule(delayNs: number): void {
     this.#scheduled = true;
-    this.#clock.alarm(delayNs, () => this.#step());
+    this.#parts.clock.alarm(delayNs, () => this.#step());
   }
 
   #step(): void {
     this.#scheduled = false;
+    if (this.#hangs) return;
     const cost = this.#engine.step();
     // One thread: nobody can ring between the last look and the flag.
     if (cost === IDLE) this.#engine.setAsleep(true);

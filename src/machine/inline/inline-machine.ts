@@ -3,23 +3,37 @@
  * same calls give the same trace, byte for byte.
  */
 import { err, ok, type Result } from 'neverthrow';
-import { type InvalidArgument, type InvalidState, invalidState } from '../../base/errors.js';
+import { assert } from '../../base/assert.js';
+import { type InvalidArgument, type InvalidState, invalidArgument, invalidState } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { type Prng, prngStream } from '../../base/prng.js';
 import { TraceTail } from '../../base/trace.js';
 import { MiB } from '../../base/units.js';
+import type { Framework } from '../../coproc/framework.js';
+import type { Parameters, PolicyModule } from '../../coproc/policy.js';
 import { VirtualClock } from '../../hw/clock.js';
-import type { CoprocIrq, QueueBinding } from '../../hw/coproc-port.js';
+import type { ContextIrq } from '../../hw/context-hardware.js';
+import type { QueueBinding } from '../../hw/coproc-port.js';
 import type { DeviceDescription } from '../../hw/device-model.js';
 import { DmaPort } from '../../hw/dma-port.js';
 import { Engine } from '../../hw/engine.js';
 import { Iommu } from '../../hw/iommu/iommu.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
 import type { Counters } from '../../uapi/syscall.js';
-import { engineLockHolder, KernelSide } from '../kernel-side.js';
-import { checkConfig, type InstanceConfig } from '../machine-config.js';
+import { builtinPolicies } from '../builtin-policies.js';
+import { installedTranslationCheck, type TranslationCheckFactory } from '../checking.js';
+import type { DomainRequest, Domains } from '../domains.js';
+import { type CreatedProcess, engineLockHolder, KernelSide } from '../kernel-side.js';
+import {
+  checkConfig,
+  faultModelOf,
+  hostUse,
+  type InstanceConfig,
+  type MachineConfig,
+} from '../machine-config.js';
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
+import { mistakeInSettings, NO_PROCESS, type ProcessSettings } from '../process-settings.js';
 import { InlineHardware } from './inline-hardware.js';
 import { InlinePlatform } from './inline-platform.js';
 import { Pump } from './pump.js';
@@ -33,11 +47,26 @@ export interface InlineMachineOptions {
   readonly seed?: number;
   /** Physical memory, bytes; default 128 MiB. */
   readonly memoryBytes?: number;
+  /** Instances that the host's own domain uses, with its parameters; all of them unless said otherwise. */
+  readonly host?: MachineConfig['host'];
+  /** Domains beside the host's own, created at the start. */
+  readonly domains?: MachineConfig['domains'];
+  /** Policies that an instance can have; those of the package unless said otherwise. */
+  readonly policies?: readonly PolicyModule[];
+  /** Virtual time that a device may take to acknowledge an invalidation before it is reset, ns; default 5 s. */
+  readonly invalidationTimeoutNs?: number;
+  /**
+   * Checking mode: makes the judge of every answer that comes out of a translation cache; null for none. Default what
+   * `installTranslationCheck` installed. @internal
+   */
+  readonly checkTranslations?: TranslationCheckFactory | null;
 }
 
 /** From an interrupt of the IOMMU to the kernel's look, ns: a base and a random part. */
 const KERNEL_NS = 500;
 const KERNEL_JITTER_NS = 256;
+/** What saving and what restoring the registers of a context takes, ns, where contexts share a device. */
+const SWITCH_NS = 1000;
 const DEFAULT_MEMORY_BYTES = 128 * MiB;
 
 /** A machine on the calling thread. Nothing happens in it but while somebody waits for it, or steps it. */
@@ -50,7 +79,8 @@ export class InlineMachine {
   readonly #pump: Pump;
   readonly #kernelSide: KernelSide;
   readonly #hardware: InlineHardware[] = [];
-  readonly #platforms: InlinePlatform[] = [];
+  /** By waiter number. */
+  readonly #platforms: (InlinePlatform | null)[] = [];
   /** Which instance serves the queue whose MMIO region is at an address. */
   readonly #served = new Map<number, InlineHardware>();
   readonly #kernelJitter: Prng;
@@ -68,11 +98,21 @@ export class InlineMachine {
       clock: this.#clock,
       wakeEngine: (deviceId) => this.#hardware[deviceId]?.ring(),
       serviceSoon: () => this.#serviceSoon(),
+      instances,
+      policies: options.policies,
+      trace: this.#trace,
+      unresponsive: (deviceId) =>
+        this.#hardware[deviceId]?.forceReset('did not acknowledge an invalidation in time'),
+      invalidationTimeoutNs: options.invalidationTimeoutNs,
+      checkTranslations:
+        options.checkTranslations === undefined ? installedTranslationCheck() : options.checkTranslations,
     });
-    for (const { id, driver } of instances) {
-      this.#addInstance(id, options.drivers.find(({ name }) => name === driver)!);
+    for (const config of instances) {
+      const driver = options.drivers.find(({ name }) => name === config.driver)!;
+      this.#addInstance(config, driver, hostUse(options, config));
     }
     this.runUntilIdle();
+    for (const domain of options.domains ?? []) this.#startDomain(domain);
   }
 
   /** Builds a machine, or says which option is wrong. */
@@ -80,27 +120,61 @@ export class InlineMachine {
     const names = options.drivers.map(({ name }) => name);
     const instances = options.instances ?? names.map((driver) => ({ id: `${driver}0`, driver }));
     const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
-    const checked = checkConfig({ memoryBytes, instances }, names);
+    const { invalidationTimeoutNs, host, domains, policies = builtinPolicies } = options;
+    const config = { memoryBytes, instances, invalidationTimeoutNs, host, domains };
+    const checked = checkConfig(config, names, policies);
     return checked.isErr() ? err(checked.error) : ok(new InlineMachine(options, instances));
   }
 
   /** A new process. */
-  createProcess(): Result<InlinePlatform, InvalidState> {
-    const waiter = this.#platforms.length;
-    const pid = this.#kernelSide.createProcess(waiter);
-    if (pid === null)
-      return err(invalidState(`the machine has its ${limits.PROCESSES_MAX} processes; end one first`));
-    const platform = new InlinePlatform({
-      pid,
+  createProcess(settings: ProcessSettings = {}): Result<InlinePlatform, InvalidArgument | InvalidState> {
+    const mistake = mistakeInSettings(settings);
+    if (mistake !== null) return err(mistake);
+    const process = this.#kernelSide.createProcess(this.#platforms.length, settings);
+    if (process === null) return err(invalidState(NO_PROCESS));
+    const platform = this.#platformFor(process);
+    this.#platforms.push(platform);
+    return ok(platform);
+  }
+
+  #platformFor(process: CreatedProcess): InlinePlatform {
+    return new InlinePlatform({
+      process,
       memory: this.#memory,
       words: this.#words,
       kernelSide: this.#kernelSide,
       pump: this.#pump,
       nowNs: () => this.#clock.nowNs(),
       ring: (mmioAddress) => this.#served.get(mmioAddress)?.ring(),
+      wakeKernel: () => this.#serviceSoon(),
+      fork: (pid, done) => this.#fork(pid, done),
     });
-    this.#platforms.push(platform);
-    return ok(platform);
+  }
+
+  #fork(pid: number, done: (child: InlinePlatform | number) => void): void {
+    const waiter = this.#platforms.length;
+    // The number is the child's from now on, whoever else is created before it is there.
+    this.#platforms.push(null);
+    this.#kernelSide.forkProcess(pid, waiter, (answer) => {
+      if (typeof answer === 'number') {
+        done(answer);
+        return;
+      }
+      const child = this.#platformFor(answer);
+      this.#platforms[waiter] = child;
+      done(child);
+    });
+  }
+
+  /** From now on the device of `instance` does nothing and acknowledges nothing, until it is reset. For tests. */
+  hang(instance: string): Result<void, InvalidArgument> {
+    const hardware = this.#hardware.find((candidate) => candidate.instance === instance);
+    if (hardware === undefined) {
+      const expected = `one of ${this.#hardware.map((known) => known.instance).join(', ')}`;
+      return err(invalidArgument({ argument: 'instance', value: instance, expected }));
+    }
+    this.#trace.emit('device hangs', instance);
+    return ok(hardware.hang());
   }
 
   /** Virtual time, ns. */
@@ -123,6 +197,15 @@ export class InlineMachine {
     return this.#pump.runUntilIdle();
   }
 
+  /** The machine's domains and its framework: what the control domain of a hypervisor has in its hands. */
+  get domains(): Domains {
+    return this.#kernelSide.domains;
+  }
+
+  get framework(): Framework {
+    return this.#kernelSide.framework;
+  }
+
   /** What the machine counted so far. */
   counters(): Counters {
     return this.#words.counters();
@@ -133,7 +216,16 @@ export class InlineMachine {
     return this.#trace.lines();
   }
 
-  #addInstance(instance: string, driver: MachineDriver): void {
+  /** A domain of the configuration, which was checked. */
+  #startDomain(request: DomainRequest): void {
+    this.#kernelSide.domains.create(request, (created) => {
+      if (created.isErr()) assert(false, created.error.message);
+    });
+    this.runUntilIdle();
+  }
+
+  #addInstance(config: InstanceConfig, driver: MachineDriver, host: Parameters | null): void {
+    const { id: instance } = config;
     const deviceId = this.#hardware.length;
     const { device: description, kernelDriver } = driver;
     const hardware: InlineHardware = new InlineHardware({
@@ -142,17 +234,23 @@ export class InlineMachine {
       description,
       clock: this.#clock,
       jitter: prngStream(this.seed, `wake ${instance}`),
+      switchNs: SWITCH_NS,
       attached: ({ mmioAddress }) => this.#served.set(mmioAddress, hardware),
-      makeEngine: (raise) => this.#makeEngine(deviceId, description, raise),
+      lost: (reason) => this.#lost(hardware, reason),
+      makeEngine: (raise) => this.#makeEngine({ deviceId, description, config }, raise),
     });
     this.#hardware.push(hardware);
     this.#kernelSide.wires.connect(deviceId);
-    this.#kernelSide.addInstance(hardware, kernelDriver, (name) =>
-      this.#trace.emit('device added', instance, name),
+    this.#kernelSide.addInstance(hardware, { driver: kernelDriver, config, host }, (name) =>
+      this.#trace.emit('device added', instance, name ?? 'not to the host'),
     );
   }
 
-  #makeEngine(deviceId: number, description: DeviceDescription, raise: (irq: CoprocIrq) => void): Engine {
+  #makeEngine(
+    of: { deviceId: number; description: DeviceDescription; config: InstanceConfig },
+    raise: (irq: ContextIrq) => void,
+  ): Engine {
+    const { deviceId, description, config } = of;
     const iommu = new Iommu({
       memory: this.#memory,
       registers: this.#words.iommuRegisters,
@@ -160,13 +258,16 @@ export class InlineMachine {
       cacheEntries: limits.IOTLB_ENTRIES,
       sendMessage: () => {},
       interrupt: () => this.#serviceSoon(),
+      check: this.#kernelSide.check,
     });
     const port = new DmaPort({
       memory: this.#memory,
       iommu,
       deviceId,
       words: this.#words.instances,
+      faultModel: faultModelOf(config),
       acknowledged: () => this.#serviceSoon(),
+      check: this.#kernelSide.check,
     });
     return new Engine({
       description,
@@ -180,6 +281,16 @@ export class InlineMachine {
   #interrupt({ waiter, mmioAddress, epoch }: QueueBinding): void {
     this.#trace.emit('interrupt', epoch);
     this.#clock.alarm(0, () => this.#platforms[waiter]?.interrupt(mmioAddress));
+  }
+
+  /** Whoever waits for a queue of the device is told. */
+  #lost(hardware: InlineHardware, reason: string): void {
+    this.#trace.emit('device reset', hardware.instance, reason);
+    for (const [mmioAddress, by] of [...this.#served]) {
+      if (by !== hardware) continue;
+      this.#served.delete(mmioAddress);
+      for (const platform of this.#platforms) platform?.lost(mmioAddress, reason);
+    }
   }
 
   #serviceSoon(): void {

@@ -2,15 +2,19 @@
  * A process's door to an inline machine: system calls are calls, interrupts are calls back.
  */
 import { assert } from '../../base/assert.js';
+import { AccessEpoch } from '../../hw/access-epoch.js';
+import { CpuMemory } from '../../hw/cpu-memory.js';
 import type { PhysicalMemory } from '../../hw/physical-memory.js';
+import { errno } from '../../uapi/errno.js';
 import type { Counters, Platform, SyscallReply, SyscallRequest } from '../../uapi/syscall.js';
-import type { KernelSide } from '../kernel-side.js';
+import type { CreatedProcess, KernelSide } from '../kernel-side.js';
 import type { MachineWords } from '../machine-words.js';
+import { UserMemory } from '../user-memory.js';
 import { ViewTable } from '../view-table.js';
 import type { Pump } from './pump.js';
 
 export interface InlinePlatformParts {
-  readonly pid: number;
+  readonly process: CreatedProcess;
   readonly memory: PhysicalMemory;
   readonly words: MachineWords;
   readonly kernelSide: KernelSide;
@@ -18,6 +22,10 @@ export interface InlinePlatformParts {
   readonly nowNs: () => number;
   /** Rings the engine that serves the queue whose MMIO region is at a physical address. */
   readonly ring: (mmioAddress: number) => void;
+  /** Makes the kernel side look soon. */
+  readonly wakeKernel: () => void;
+  /** Makes the door to a child of process `pid`, or answers a negated errno. */
+  readonly fork: (pid: number, done: (child: InlinePlatform | number) => void) => void;
 }
 
 /** A process of an inline machine. Waiting for one of its answers lets the machine go on. */
@@ -26,13 +34,23 @@ export class InlinePlatform implements Platform {
   readonly concurrent = false;
   readonly #parts: InlinePlatformParts;
   readonly #views: ViewTable;
+  readonly #userMemory: UserMemory;
   /** Interrupt handlers by the MMIO address of their queue. */
   readonly #handlers = new Map<number, () => void>();
+  /** Likewise, who is told when the queue is lost. */
+  readonly #lostHandlers = new Map<number, (reason: string) => void>();
 
   constructor(parts: InlinePlatformParts) {
-    this.pid = parts.pid;
+    const { process, memory, words, wakeKernel } = parts;
+    const { pid, rootTable, secondStageRoot, pools } = process;
+    this.pid = pid;
     this.#parts = parts;
-    this.#views = new ViewTable(parts.memory);
+    this.#views = new ViewTable(memory, pools);
+    this.#userMemory = new UserMemory({
+      memory: new CpuMemory({ memory, rootTable, secondStageRoot }),
+      epoch: new AccessEpoch({ words: words.accessEpochs, pid, wakeKernel }),
+      pageFault: async (address, access) => (await this.syscall({ call: 'pageFault', address, access })).ret,
+    });
   }
 
   syscall(request: SyscallRequest): Promise<SyscallReply> {
@@ -45,6 +63,14 @@ export class InlinePlatform implements Platform {
       });
       pump.soon();
     });
+  }
+
+  load(address: number, bytes: number): Promise<Uint8Array | number> {
+    return this.#userMemory.load(address, bytes);
+  }
+
+  store(address: number, source: Uint8Array): Promise<number> {
+    return this.#userMemory.store(address, source);
   }
 
   mapRegion(address: number, bytes: number): Uint8Array {
@@ -62,7 +88,9 @@ export class InlinePlatform implements Platform {
     else this.#handlers.set(this.#queueOf(fd), handler);
   }
 
-  onLost(): void {}
+  onLost(fd: number, handler: (reason: string) => void): void {
+    this.#lostHandlers.set(this.#queueOf(fd), handler);
+  }
 
   ref(): void {}
 
@@ -76,10 +104,22 @@ export class InlinePlatform implements Platform {
     return this.#parts.nowNs();
   }
 
+  fork(): Promise<InlinePlatform | number> {
+    const { fork, pump } = this.#parts;
+    return new Promise((resolve) => {
+      fork(this.pid, (child) => {
+        pump.userRuns();
+        resolve(child);
+      });
+      pump.soon();
+    });
+  }
+
   exit(): Promise<void> {
     const { kernelSide, pump } = this.#parts;
+    this.#userMemory.end(-errno.ESRCH);
     return new Promise((resolve) => {
-      kernelSide.kernel.exitProcess(this.pid, () => {
+      kernelSide.exitProcess(this.pid, () => {
         pump.userRuns();
         resolve();
       });
@@ -91,6 +131,15 @@ export class InlinePlatform implements Platform {
   interrupt(mmioAddress: number): void {
     this.#parts.pump.userRuns();
     this.#handlers.get(mmioAddress)?.();
+  }
+
+  /** The machine has reset the device that served the queue. */
+  lost(mmioAddress: number, reason: string): void {
+    const handler = this.#lostHandlers.get(mmioAddress);
+    if (handler === undefined) return;
+    this.#lostHandlers.delete(mmioAddress);
+    this.#parts.pump.userRuns();
+    handler(reason);
   }
 
   #queueOf(fd: number): number {

@@ -8,16 +8,18 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { limits } from '../../base/limits.js';
 import { NS_PER_MS } from '../../base/units.js';
-import type { CoprocIrq, QueueBinding } from '../../hw/coproc-port.js';
+import type { ContextIrq } from '../../hw/context-hardware.js';
+import type { QueueBinding } from '../../hw/coproc-port.js';
 import { DmaPort } from '../../hw/dma-port.js';
 import { Engine, IDLE } from '../../hw/engine.js';
 import { INSTANCE_WORDS, instanceWord } from '../../hw/instance-words.js';
 import { Iommu } from '../../hw/iommu/iommu.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
+import { errno } from '../../uapi/errno.js';
 import { engineLockHolder } from '../kernel-side.js';
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
-import type { EngineNews, EngineRequest, EngineThreadInit } from './messages.js';
+import type { EngineAnswer, EngineNews, EngineRequest, EngineThreadInit } from './messages.js';
 import { lowerPriority } from './thread-identity.js';
 
 class EngineThread {
@@ -26,6 +28,7 @@ class EngineThread {
   readonly #port: MessagePort;
   readonly #futex: number;
   readonly #controlWord: number;
+  readonly #deviceId: number;
   /** Interrupt ports by waiter. */
   readonly #waiters = new Map<number, MessagePort>();
   #controlSeen = 0;
@@ -34,6 +37,7 @@ class EngineThread {
   constructor(init: EngineThreadInit, driver: MachineDriver) {
     const { deviceId } = init;
     this.#words = new MachineWords(init.words);
+    this.#deviceId = deviceId;
     this.#port = init.port;
     this.#futex = this.#words.engineWake(deviceId);
     this.#controlWord = deviceId * INSTANCE_WORDS + instanceWord.CONTROL_SENT;
@@ -52,6 +56,7 @@ class EngineThread {
       iommu,
       deviceId,
       words: this.#words.instances,
+      faultModel: init.faultModel,
       acknowledged: wakeKernel,
     });
     this.#engine = new Engine({
@@ -61,7 +66,6 @@ class EngineThread {
       raise: (irq) => this.#raise(irq),
       trace: null,
     });
-    this.#engine.stop();
   }
 
   /** Serves until told to end. */
@@ -85,15 +89,15 @@ class EngineThread {
 
   /** Looks for a while before sleeping; true when something came. One engine spins long, the others briefly. */
   #spin(): boolean {
-    const { all, idleSpinners } = this.#words;
-    const first = Atomics.add(all, idleSpinners, 1) === 0;
-    const budgetNs = first ? limits.IDLE_SPIN_NS : limits.IDLE_SPIN_FURTHER_NS;
+    const { all, longSpinner } = this.#words;
+    const long = Atomics.compareExchange(all, longSpinner, 0, this.#deviceId + 1) === 0;
+    const budgetNs = long ? limits.IDLE_SPIN_NS : limits.IDLE_SPIN_FURTHER_NS;
     const endMs = performance.now() + budgetNs / NS_PER_MS;
     let found = false;
     do {
       found = this.#controlWaits() || this.#engine.step() !== IDLE;
     } while (!found && performance.now() < endMs);
-    Atomics.sub(all, idleSpinners, 1);
+    if (long) this.#words.releaseLongSpin(this.#deviceId);
     return found;
   }
 
@@ -121,13 +125,27 @@ class EngineThread {
     this.#tell({ kind: 'answer', sequence: request.sequence, value: this.#execute(request) });
   }
 
-  #execute(request: Exclude<EngineRequest, { kind: 'shutdown' }>): number {
+  #execute(request: Exclude<EngineRequest, { kind: 'shutdown' }>): EngineAnswer {
     const engine = this.#engine;
     switch (request.kind) {
+      case 'createContext':
+        return engine.createContext(request.context) ? 0 : -errno.ENOSPC;
+      case 'destroyContext':
+        return engine.destroyContext(request.context) ? 0 : -errno.EINVAL;
+      case 'share':
+        engine.share(request.shared);
+        return 0;
+      case 'stop':
+        return engine.stop();
+      case 'save':
+        return engine.image(request.context);
+      case 'start':
+        return engine.start(request.context, request.accesses);
+      case 'resetContext':
+        return engine.resetContext(request.context);
       case 'attach':
         if (request.port !== null) this.#waiters.set(request.binding.waiter, request.port);
-        engine.attach(request.binding);
-        return 0;
+        return engine.attach(request.context, request.binding) ? 0 : -errno.EIO;
       case 'detach':
         engine.detach(request.queueNumber);
         return 0;
@@ -135,18 +153,9 @@ class EngineThread {
         engine.hardwareDoorbell(request.queueNumber, request.value);
         return 0;
       case 'read':
-        return engine.registers.read(request.offset);
+        return engine.readRegister(request.offset);
       case 'write':
-        engine.registers.write(request.offset, request.value);
-        return 0;
-      case 'start':
-        engine.start();
-        return 0;
-      case 'stop':
-        engine.stop();
-        return 0;
-      case 'reset':
-        engine.reset();
+        engine.writeRegister(request.offset, request.value);
         return 0;
     }
   }
@@ -155,7 +164,7 @@ class EngineThread {
     this.#waiters.get(waiter)?.postMessage(mmioAddress);
   }
 
-  #raise(irq: CoprocIrq): void {
+  #raise(irq: ContextIrq): void {
     this.#tell({ kind: 'irq', irq });
   }
 

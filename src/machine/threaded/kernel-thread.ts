@@ -1,13 +1,18 @@
 /**
  * The kernel thread: kernel and framework behind one futex. It sleeps in `Atomics.wait` until somebody has something
  * for it, so it uses no CPU time while data moves. While a worker's start or exit is awaited it waits in its event
- * loop instead, because those events do not arrive during `Atomics.wait`.
+ * loop instead, because those events do not arrive during `Atomics.wait`. For the same reason it visits its event loop
+ * now and then while it waits for a user thread to leave an access: should that thread have ended, its port closes.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../../base/assert.js';
+import { limits } from '../../base/limits.js';
 import type { QueueBinding } from '../../hw/coproc-port.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
+import { errno } from '../../uapi/errno.js';
+import type { DomainRequest } from '../domains.js';
 import { engineLockHolder, KernelSide } from '../kernel-side.js';
+import { faultModelOf, hostUse, type InstanceConfig } from '../machine-config.js';
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
 import { EngineHandle } from './engine-handle.js';
@@ -38,12 +43,16 @@ class KernelThread {
   readonly #engines: EngineHandle[] = [];
   readonly #processes: (AttachedProcess | null)[] = [];
   #serviceWanted = false;
+  /** It is time to look whether the user thread that is waited for has ended; and the alarm for the next time. */
+  #threadLookDue = false;
+  #cancelThreadLook: (() => void) | null = null;
   #ended = false;
 
   constructor(init: KernelThreadInit) {
     this.#init = init;
     this.#words = new MachineWords(init.words);
     this.#kernelSide = new KernelSide({
+      instances: init.config.instances,
       memory: new PhysicalMemory(init.memory),
       words: this.#words,
       clock: this.#clock,
@@ -51,6 +60,9 @@ class KernelThread {
       serviceSoon: () => {
         this.#serviceWanted = true;
       },
+      unresponsive: (deviceId) =>
+        this.#engines[deviceId]?.forceReset('did not acknowledge an invalidation in time'),
+      invalidationTimeoutNs: init.config.invalidationTimeoutNs,
     });
   }
 
@@ -58,19 +70,27 @@ class KernelThread {
   async addInstances(): Promise<void> {
     const { config, driverUrls } = this.#init;
     let announced = 0;
-    for (const { id, driver: name } of config.instances) {
-      const driverUrl = driverUrls[name]!;
+    for (const instance of config.instances) {
+      const driverUrl = driverUrls[instance.driver]!;
       const { default: driver } = (await import(driverUrl)) as { default: MachineDriver };
-      this.#addInstance(id, { driver, driverUrl }, () => {
+      this.#addInstance(instance, { driver, driverUrl }, () => {
         announced += 1;
       });
     }
+    for (const request of config.domains ?? []) this.#startDomain(request);
     // No engine runs yet, so nothing of this waits for another thread.
     this.#service();
     assert(
       announced === config.instances.length,
       `all of ${config.instances.length} instances were announced`,
     );
+  }
+
+  /** A domain of the configuration, which was checked. */
+  #startDomain(request: DomainRequest): void {
+    this.#kernelSide.domains.create(request, (created) => {
+      if (created.isErr()) assert(false, created.error.message);
+    });
   }
 
   async serve(): Promise<void> {
@@ -80,11 +100,31 @@ class KernelThread {
       const seen = Atomics.load(all, kernelWake);
       this.#look();
       if (this.#ended) break;
-      if (this.#engines.some(({ expectsEvent }) => expectsEvent)) await oneTurn();
+      if (this.#expectsEvent()) await oneTurn();
       else Atomics.wait(all, kernelWake, seen, this.#clock.nextDelayMs());
       if (Atomics.load(all, kernelGate) === 1) Atomics.wait(all, kernelGate, 1);
     }
     for (const engine of this.#engines) engine.shutdown();
+  }
+
+  /** Whether something may come as an event: from a worker now, from the port of a user thread when it is time to look. */
+  #expectsEvent(): boolean {
+    const isTime = this.#threadLookDue;
+    this.#threadLookDue = false;
+    if (this.#kernelSide.awaitsThread) this.#cancelThreadLook ??= this.#setThreadLook();
+    else this.#cancelThreadLook?.();
+    return isTime || this.#engines.some(({ expectsEvent }) => expectsEvent);
+  }
+
+  #setThreadLook(): () => void {
+    const cancel = this.#clock.alarm(limits.THREAD_END_LOOK_NS, () => {
+      this.#threadLookDue = true;
+      this.#cancelThreadLook = null;
+    });
+    return () => {
+      cancel();
+      this.#cancelThreadLook = null;
+    };
   }
 
   /** One look at everything that may have something for the kernel. */
@@ -105,7 +145,7 @@ class KernelThread {
   }
 
   #addInstance(
-    instance: string,
+    config: InstanceConfig,
     of: { driver: MachineDriver; driverUrl: string },
     announced: () => void,
   ): void {
@@ -113,19 +153,23 @@ class KernelThread {
     const { memory, engineWorkerUrl } = this.#init;
     const deviceId = this.#engines.length;
     const engine = new EngineHandle({
-      instance,
+      instance: config.id,
       deviceId,
+      faultModel: faultModelOf(config),
       description: driver.device,
       driverUrl,
       workerUrl: engineWorkerUrl,
       memory,
       words: this.#words,
-      served: (binding, port) => this.#served(deviceId, binding, port),
+      clock: this.#clock,
+      answerTimeoutNs: this.#init.config.invalidationTimeoutNs ?? limits.INVALIDATION_TIMEOUT_NS,
+      served: (binding, incarnation, port) => this.#served(binding, { deviceId, incarnation, port }),
       started: () => this.#kernelSide.wires.connect(deviceId),
-      lost: (reason) => this.#lost(deviceId, reason),
+      ended: (reason) => this.#engineEnded(deviceId, reason),
     });
     this.#engines.push(engine);
-    this.#kernelSide.addInstance(engine, driver.kernelDriver, announced);
+    const host = hostUse(this.#init.config, config);
+    this.#kernelSide.addInstance(engine, { driver: driver.kernelDriver, config, host }, announced);
   }
 
   #drainMachine(): void {
@@ -134,18 +178,43 @@ class KernelThread {
       if (received === undefined) return;
       const request = received.message as MachineRequest;
       if (request.kind === 'shutdown') this.#ended = true;
-      else this.#createProcess(request.port);
+      else this.#createProcess(request);
     }
   }
 
-  #createProcess(port: MessagePort): void {
-    const pid = this.#kernelSide.createProcess(this.#processes.length);
-    if (pid === null) {
-      port.postMessage({ kind: 'refused' } satisfies ProcessNews);
+  #createProcess({ settings, port }: MachineRequest & { kind: 'createProcess' }): void {
+    const waiter = this.#processes.length;
+    const process = this.#kernelSide.createProcess(waiter, settings);
+    if (process === null) {
+      port.postMessage({ kind: 'refused', ret: -errno.EAGAIN } satisfies ProcessNews);
       return;
     }
-    this.#processes.push({ pid, port });
-    port.postMessage({ kind: 'created', pid } satisfies ProcessNews);
+    this.#processes.push({ pid: process.pid, port });
+    port.on('close', () => this.#threadEnded(waiter));
+    port.postMessage({ kind: 'created', process } satisfies ProcessNews);
+  }
+
+  /** A process's port has closed. Unless it had exited, its user thread has ended, whatever ended it. */
+  #threadEnded(waiter: number): void {
+    const process = this.#processes[waiter];
+    if (this.#ended || process === null || process === undefined) return;
+    this.#processes[waiter] = null;
+    this.#kernelSide.abandonProcess(process.pid);
+  }
+
+  #fork(pid: number, port: MessagePort): void {
+    const waiter = this.#processes.length;
+    // The number is the child's from now on, whoever else is created before it is there.
+    this.#processes.push(null);
+    this.#kernelSide.forkProcess(pid, waiter, (answer) => {
+      if (typeof answer === 'number') {
+        port.postMessage({ kind: 'refused', ret: answer } satisfies ProcessNews);
+        return;
+      }
+      this.#processes[waiter] = { pid: answer.pid, port };
+      port.on('close', () => this.#threadEnded(waiter));
+      port.postMessage({ kind: 'created', process: answer } satisfies ProcessNews);
+    });
   }
 
   #drainProcess(waiter: number, process: AttachedProcess): void {
@@ -159,7 +228,11 @@ class KernelThread {
   #obey(waiter: number, { pid, port }: AttachedProcess, request: ProcessRequest): void {
     const { kernel } = this.#kernelSide;
     if (request.kind === 'engineGone') {
-      this.#engines[request.deviceId]?.expectExit();
+      this.#engines[request.deviceId]?.portClosed(request.incarnation);
+      return;
+    }
+    if (request.kind === 'fork') {
+      this.#fork(pid, request.port);
       return;
     }
     const answer = (reply: (ProcessNews & { kind: 'reply' })['reply']): void =>
@@ -168,20 +241,24 @@ class KernelThread {
       kernel.syscall(pid, request.request, answer);
       return;
     }
-    kernel.exitProcess(pid, (ret) => {
+    this.#kernelSide.exitProcess(pid, (ret) => {
       answer({ ret });
       this.#processes[waiter] = null;
     });
   }
 
-  #served(deviceId: number, { waiter, mmioAddress }: QueueBinding, port: MessagePort | null): void {
-    const news: ProcessNews = { kind: 'served', mmioAddress, deviceId, port };
-    this.#processes[waiter]?.port.postMessage(news, port === null ? [] : [port]);
+  #served(
+    { waiter, mmioAddress }: QueueBinding,
+    by: { deviceId: number; incarnation: number; port: MessagePort | null },
+  ): void {
+    const news: ProcessNews = { kind: 'served', mmioAddress, ...by };
+    this.#processes[waiter]?.port.postMessage(news, by.port === null ? [] : [by.port]);
   }
 
-  #lost(deviceId: number, reason: string): void {
-    // It may have died with the lock in its hand.
+  #engineEnded(deviceId: number, reason: string): void {
+    // It may have died with the lock in its hand, or while it was the one that spins.
     this.#words.iommuRegisters.recoverLock(engineLockHolder(deviceId));
+    this.#words.releaseLongSpin(deviceId);
     this.#kernelSide.wires.disconnect(deviceId);
     const news: ProcessNews = { kind: 'lost', deviceId, reason };
     for (const process of this.#processes) process?.port.postMessage(news);

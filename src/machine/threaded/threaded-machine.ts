@@ -5,12 +5,13 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, type InvalidState, invalidState } from '../../base/errors.js';
-import { limits } from '../../base/limits.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
+import { errno } from '../../uapi/errno.js';
 import type { Counters } from '../../uapi/syscall.js';
 import { checkConfig, type MachineConfig } from '../machine-config.js';
 import { MachineWords } from '../machine-words.js';
-import type { KernelThreadInit, MachineNews, MachineRequest, ProcessNews } from './messages.js';
+import { mistakeInSettings, NO_PROCESS, type ProcessSettings } from '../process-settings.js';
+import type { KernelThreadInit, MachineNews, MachineRequest } from './messages.js';
 import { ThreadedPlatform } from './threaded-platform.js';
 import { workerArguments } from './worker-arguments.js';
 
@@ -69,20 +70,16 @@ export class ThreadedMachine {
   }
 
   /** A new process, whose interrupts come to the calling thread. */
-  async createProcess(): Promise<Result<ThreadedPlatform, InvalidState>> {
-    const { port1, port2 } = new MessageChannel();
-    const platform = new ThreadedPlatform(port1, this.#memory, this.#words);
-    const created = new Promise<ProcessNews>((resolve) => port1.once('message', resolve));
-    port1.ref();
-    this.#send({ kind: 'createProcess', port: port2 }, [port2]);
-    const news = await created;
-    port1.unref();
-    if (news.kind === 'created') {
-      platform.pid = news.pid;
-      return ok(platform);
-    }
-    port1.close();
-    return err(invalidState(`the machine has its ${limits.PROCESSES_MAX} processes; end one first`));
+  async createProcess(
+    settings: ProcessSettings = {},
+  ): Promise<Result<ThreadedPlatform, InvalidArgument | InvalidState>> {
+    const mistake = mistakeInSettings(settings);
+    if (mistake !== null) return err(mistake);
+    const platform = await ThreadedPlatform.connect(this.#memory, this.#words, (port) =>
+      this.#send({ kind: 'createProcess', settings, port }, [port]),
+    );
+    if (typeof platform !== 'number') return ok(platform);
+    return err(invalidState(platform === -errno.EIO ? 'the machine has ended' : NO_PROCESS));
   }
 
   /** What the machine counted so far: not a system call. */

@@ -1,14 +1,18 @@
 /**
  * A process's door to a threaded machine. System calls are messages to the kernel thread; interrupts come from the
- * engine threads directly; the doorbell of a sleeping engine is a futex.
+ * engine threads directly; the doorbell of a sleeping engine is a futex; loads and stores are made right here.
  */
-import type { MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { assert } from '../../base/assert.js';
 import { NS_PER_MS } from '../../base/units.js';
+import { AccessEpoch } from '../../hw/access-epoch.js';
+import { CpuMemory } from '../../hw/cpu-memory.js';
 import type { PhysicalMemory } from '../../hw/physical-memory.js';
 import { errno } from '../../uapi/errno.js';
 import type { Counters, Platform, SyscallReply, SyscallRequest } from '../../uapi/syscall.js';
+import type { CreatedProcess } from '../kernel-side.js';
 import type { MachineWords } from '../machine-words.js';
+import { UserMemory } from '../user-memory.js';
 import { ViewTable } from '../view-table.js';
 import type { ProcessNews, ProcessRequest } from './messages.js';
 
@@ -19,23 +23,55 @@ interface Watcher {
 
 /** A process of a threaded machine, for the thread that created it. */
 export class ThreadedPlatform implements Platform {
-  pid = 0;
+  #pid = 0;
   readonly concurrent = true;
   readonly #port: MessagePort;
+  readonly #memory: PhysicalMemory;
   readonly #words: MachineWords;
-  readonly #views: ViewTable;
+  #views: ViewTable;
   readonly #pending = new Map<number, (reply: SyscallReply) => void>();
   /** By MMIO address: who watches the queue, and which device serves it. */
   readonly #watchers = new Map<number, Watcher>();
   readonly #devices = new Map<number, number>();
+  /** By device: the port to its present engine thread. */
   readonly #interruptPorts = new Map<number, MessagePort>();
+  #userMemory: UserMemory | null = null;
   #sequence = 0;
   #references = 0;
   #goneBecause: string | null = null;
+  #exit: Promise<void> | null = null;
   #exited = false;
 
-  constructor(port: MessagePort, memory: PhysicalMemory, words: MachineWords) {
+  /**
+   * The door to a process that `ask` makes the kernel create: it sends the port on. A negated errno when it was refused,
+   * EIO when the kernel ended first.
+   */
+  static async connect(
+    memory: PhysicalMemory,
+    words: MachineWords,
+    ask: (port: MessagePort) => void,
+  ): Promise<ThreadedPlatform | number> {
+    const { port1, port2 } = new MessageChannel();
+    const platform = new ThreadedPlatform(port1, memory, words);
+    const answered = new Promise<ProcessNews | null>((resolve) => {
+      port1.once('message', resolve);
+      port1.once('close', () => resolve(null));
+    });
+    port1.ref();
+    ask(port2);
+    const news = await answered;
+    port1.unref();
+    if (news?.kind === 'created') {
+      platform.#created(news.process);
+      return platform;
+    }
+    port1.close();
+    return news?.kind === 'refused' ? news.ret : -errno.EIO;
+  }
+
+  private constructor(port: MessagePort, memory: PhysicalMemory, words: MachineWords) {
     this.#port = port;
+    this.#memory = memory;
     this.#words = words;
     this.#views = new ViewTable(memory);
     // The listener comes before unref: attached afterwards it would hold the program open.
@@ -44,11 +80,34 @@ export class ThreadedPlatform implements Platform {
     port.unref();
   }
 
+  #created({ pid, rootTable, secondStageRoot, pools }: CreatedProcess): void {
+    this.#pid = pid;
+    this.#views = new ViewTable(this.#memory, pools);
+    const wakeKernel = (): void => this.#words.wake(this.#words.kernelWake);
+    this.#userMemory = new UserMemory({
+      memory: new CpuMemory({ memory: this.#memory, rootTable, secondStageRoot }),
+      epoch: new AccessEpoch({ words: this.#words.accessEpochs, pid, wakeKernel }),
+      pageFault: async (address, access) => (await this.syscall({ call: 'pageFault', address, access })).ret,
+    });
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
   syscall(request: SyscallRequest): Promise<SyscallReply> {
     return this.#ask((sequence) => ({ kind: 'syscall', sequence, request })).then((reply) => {
       this.#views.note(request, reply);
       return reply;
     });
+  }
+
+  load(address: number, bytes: number): Promise<Uint8Array | number> {
+    return this.#ownMemory().load(address, bytes);
+  }
+
+  store(address: number, source: Uint8Array): Promise<number> {
+    return this.#ownMemory().store(address, source);
   }
 
   mapRegion(address: number, bytes: number): Uint8Array {
@@ -88,15 +147,38 @@ export class ThreadedPlatform implements Platform {
     return performance.now() * NS_PER_MS;
   }
 
-  async exit(): Promise<void> {
+  fork(): Promise<ThreadedPlatform | number> {
+    if (this.#goneBecause !== null) return Promise.resolve(-errno.EIO);
+    if (this.#exit !== null) return Promise.resolve(-errno.ESRCH);
+    return ThreadedPlatform.connect(this.#memory, this.#words, (port) => {
+      this.#port.postMessage({ kind: 'fork', port } satisfies ProcessRequest, [port]);
+      this.#words.wake(this.#words.kernelWake);
+    });
+  }
+
+  exit(): Promise<void> {
+    this.#exit ??= this.#end();
+    return this.#exit;
+  }
+
+  async #end(): Promise<void> {
+    // Before the kernel hears of it: its tables go away without waiting for this thread again.
+    this.#userMemory?.end(-errno.ESRCH);
     await this.#ask((sequence) => ({ kind: 'exit', sequence }));
     this.#exited = true;
+    for (const sequence of [...this.#pending.keys()]) this.#answered(sequence, { ret: -errno.ESRCH });
     for (const port of this.#interruptPorts.values()) port.close();
     this.#port.close();
   }
 
+  #ownMemory(): UserMemory {
+    assert(this.#userMemory !== null, 'the process was created');
+    return this.#userMemory;
+  }
+
   #ask(request: (sequence: number) => ProcessRequest): Promise<SyscallReply> {
     if (this.#goneBecause !== null) return Promise.resolve({ ret: -errno.EIO });
+    if (this.#exited) return Promise.resolve({ ret: -errno.ESRCH });
     const sequence = ++this.#sequence;
     this.ref();
     return new Promise((resolve) => {
@@ -124,19 +206,23 @@ export class ThreadedPlatform implements Platform {
     resolve(reply);
   }
 
-  #served({ mmioAddress, deviceId, port }: ProcessNews & { kind: 'served' }): void {
+  #served({ mmioAddress, deviceId, incarnation, port }: ProcessNews & { kind: 'served' }): void {
     this.#devices.set(mmioAddress, deviceId);
     if (port === null) return;
     this.#interruptPorts.set(deviceId, port);
     port.on('message', (of: number) => this.#watchers.get(of)?.interrupt?.());
-    port.on('close', () => this.#enginePortClosed(deviceId));
+    port.on('close', () => {
+      // The kernel may have told of the end long before, and a new thread may serve the device by now.
+      if (this.#interruptPorts.get(deviceId) === port) this.#enginePortClosed(deviceId, incarnation);
+    });
     port.unref();
   }
 
   /** The engine thread ended, whatever ended it: requests are failed at once, the kernel is told to look. */
-  #enginePortClosed(deviceId: number): void {
+  #enginePortClosed(deviceId: number, incarnation: number): void {
+    this.#interruptPorts.delete(deviceId);
     if (this.#exited || this.#goneBecause !== null) return;
-    this.#send({ kind: 'engineGone', deviceId });
+    this.#send({ kind: 'engineGone', deviceId, incarnation });
     this.#deviceLost(deviceId, 'its engine thread ended');
   }
 
@@ -155,6 +241,7 @@ export class ThreadedPlatform implements Platform {
   #kernelGone(reason: string): void {
     if (this.#exited || this.#goneBecause !== null) return;
     this.#goneBecause = reason;
+    this.#userMemory?.end(-errno.EIO);
     for (const sequence of [...this.#pending.keys()]) this.#answered(sequence, { ret: -errno.EIO });
     for (const mmioAddress of [...this.#devices.keys()]) this.#queueLost(mmioAddress, reason);
   }

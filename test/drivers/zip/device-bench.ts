@@ -8,10 +8,22 @@
 
 import { zipDevice } from '../../../drivers/zip/device.js';
 import { directions, type RequestKind, requestTypes, zipSqe } from '../../../drivers/zip/layout.js';
-import { type DeviceModel, type Dma, type DmaAddress, DmaFault } from '../../../src/hw/device-model.js';
+import { limits } from '../../../src/base/limits.js';
+import {
+  type DeviceModel,
+  type Dma,
+  type DmaAddress,
+  DmaFault,
+  type SqeRequest,
+} from '../../../src/hw/device-model.js';
 
 const PAGE = 4096;
 const SPOILT = 0xee;
+
+/** The progress of a request that begins. */
+export function noProgress(): DataView {
+  return new DataView(new ArrayBuffer(limits.REQUEST_PROGRESS_BYTES));
+}
 
 export interface DmaOptions {
   /** Lend memory in place where the contract allows it; otherwise copies, and no writable view; or by turns. */
@@ -126,11 +138,7 @@ export type Answer = Record<keyof typeof zipSqe.fields, number> & {
 };
 
 /** Runs a request to its end as the engine does, the fault included. Answers the yields. */
-export function drive(
-  device: DeviceModel,
-  request: { sqe: DataView; qcType: number; owner: number },
-  dma: BenchDma,
-): number[] {
+export function drive(device: DeviceModel, request: SqeRequest, dma: BenchDma): number[] {
   const yields: number[] = [];
   try {
     for (const cost of device.execute(request, dma)) {
@@ -149,7 +157,7 @@ const ROOM = 1 << 20;
 const SOURCE = 40_001;
 
 export class ZipBench {
-  readonly device = zipDevice.create();
+  readonly device = zipDevice.create({ interrupt: () => {} });
   /** Yields of the last request. */
   yields: number[] = [];
 
@@ -163,7 +171,12 @@ export class ZipBench {
     memory.set(dictionary, SOURCE - dictionary.length);
     memory.set(input, SOURCE);
     const before = memory.slice();
-    const request = { sqe: this.#sqe(ask), qcType: directions[ask.op], owner: ask.owner ?? 1 };
+    const request = {
+      sqe: this.#sqe(ask),
+      qcType: directions[ask.op],
+      owner: ask.owner ?? 1,
+      progress: noProgress(),
+    };
     this.yields = drive(this.device, request, new BenchDma(memory, ask.dma ?? { views: true }));
     const answer = {} as Record<keyof typeof zipSqe.fields, number>;
     for (const [name, field] of Object.entries(zipSqe.fields)) {

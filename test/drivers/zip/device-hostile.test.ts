@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { zipDevice } from '../../../drivers/zip/device.js';
 import { requestTypes, zipSqe, zipStatus } from '../../../drivers/zip/layout.js';
 import { noise, prose } from './codec-streams.js';
-import { BenchDma, drive, HEADS, ZipBench } from './device-bench.js';
+import { BenchDma, drive, HEADS, noProgress, ZipBench } from './device-bench.js';
 
 const sqe = zipSqe.fields;
 const MEMORY_BYTES = 256 * 1024;
@@ -58,16 +58,16 @@ describe('any 128 bytes', () => {
     const memory = Buffer.concat([gzipSync(prose(5000)), noise(MEMORY_BYTES)]).subarray(0, MEMORY_BYTES);
     fc.assert(
       fc.property(fc.array(hostile, { minLength: 1, maxLength: 6 }), fc.boolean(), (requests, views) => {
-        const device = zipDevice.create();
+        const device = zipDevice.create({ interrupt: () => {} });
         for (const request of requests) {
           const view = sqeOf(request);
           const dma = new BenchDma(Uint8Array.from(memory), { views });
           const [source, destination] = [sqe.source.read(view, 0), sqe.destination.read(view, 0)];
           const [inputBytes, roomBytes] = [sqe.inputBytes.read(view, 0), sqe.roomBytes.read(view, 0)];
           const dictionaryBytes = sqe.dictionaryBytes.read(view, 0);
-          device.costNs({ ...request, sqe: view });
-          device.requestBytes({ ...request, sqe: view });
-          drive(device, { ...request, sqe: view }, dma);
+          device.costNs({ ...request, sqe: view, progress: noProgress() });
+          device.requestBytes({ ...request, sqe: view, progress: noProgress() });
+          drive(device, { ...request, sqe: view, progress: noProgress() }, dma);
           expect(known.has(sqe.status.read(view, 0))).toBe(true);
           expect(sqe.consumed.read(view, 0)).toBeLessThanOrEqual(inputBytes);
           expect(sqe.produced.read(view, 0)).toBeLessThanOrEqual(roomBytes);
@@ -174,7 +174,7 @@ describe('an access that fails', () => {
 
 describe('a request that is given up', () => {
   it('at any yield leaves a device that works, and a stream that is gone', () => {
-    const device = zipDevice.create();
+    const device = zipDevice.create({ interrupt: () => {} });
     const input = noise(100_000);
     for (const stateful of [0, 1]) {
       for (let steps = 0; steps < 8; steps++) {
@@ -190,14 +190,18 @@ describe('a request that is given up', () => {
         sqe.destination.write(view, 0, input.length);
         const memory = Buffer.concat([input, Buffer.alloc(200_000)]);
         const running = device.execute(
-          { sqe: view, qcType: 0, owner: 1 },
+          { sqe: view, qcType: 0, owner: 1, progress: noProgress() },
           new BenchDma(memory, { views: true }),
         );
         for (let step = 0; step < steps; step++) running.next();
         running.return();
         device.queueStopped(1);
         expect(device.liveRegister!('STREAMS')).toBe(0);
-        drive(device, { sqe: view, qcType: 0, owner: 1 }, new BenchDma(memory, { views: true }));
+        drive(
+          device,
+          { sqe: view, qcType: 0, owner: 1, progress: noProgress() },
+          new BenchDma(memory, { views: true }),
+        );
         const output = memory.subarray(input.length, input.length + sqe.produced.read(view, 0));
         expect(gunzipSync(Buffer.concat([HEADS.gzip, output])).equals(input)).toBe(true);
       }
@@ -205,7 +209,7 @@ describe('a request that is given up', () => {
   });
 
   it('two requests that take turns do not disturb each other', () => {
-    const device = zipDevice.create();
+    const device = zipDevice.create({ interrupt: () => {} });
     const inputs = [prose(90_000), noise(90_000)];
     const memories = inputs.map((input) => Buffer.concat([input, Buffer.alloc(120_000)]));
     const views = inputs.map(() => new DataView(new ArrayBuffer(zipSqe.bytes)));
@@ -219,7 +223,10 @@ describe('a request that is given up', () => {
       };
       for (const [name, value] of Object.entries(fields)) sqe[name as keyof typeof sqe].write(view, 0, value);
       const dma = new BenchDma(memories[index]!, { views: false, waits: true });
-      return { steps: device.execute({ sqe: view, qcType: 0, owner: index }, dma), dma };
+      return {
+        steps: device.execute({ sqe: view, qcType: 0, owner: index, progress: noProgress() }, dma),
+        dma,
+      };
     });
     for (let left = running.length; left > 0; ) {
       left = 0;

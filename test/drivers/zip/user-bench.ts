@@ -13,7 +13,7 @@ import type {
   SqeFormat,
   Transfer,
 } from '../../../lib/user-driver.js';
-import { BenchDma, drive } from './device-bench.js';
+import { BenchDma, drive, noProgress } from './device-bench.js';
 
 const SOURCE = 40_960;
 const STATE = 64;
@@ -32,7 +32,7 @@ export interface Sent extends Outcome {
 
 /** A device with one queue of each direction. */
 export class UserBench {
-  readonly device = zipDevice.create();
+  readonly device = zipDevice.create({ interrupt: () => {} });
   /** Requests that it executed. */
   requests = 0;
 
@@ -65,7 +65,7 @@ export class UserBench {
       totalBytes: 0,
       ...transfer,
     });
-    const request = { sqe: new DataView(ring.buffer, BASE, zipSqe.bytes), qcType: format.qcType, owner: 1 };
+    const request = { sqe: new DataView(ring.buffer, BASE, zipSqe.bytes), qcType: format.qcType, owner: 1, progress: noProgress() };
     drive(this.device, request, new BenchDma(memory, { views: this.requests % 2 === 0 }));
     const outcome = newOutcome();
     format.read(ring, BASE, outcome);

@@ -74,6 +74,7 @@ const request = fc.record({
   execute: fc.boolean(),
   iovaHigh: u32,
   iovaLow: u32,
+  stallTag: fc.constantFrom(-1, 0, 0xffff),
 });
 
 // R109

@@ -262,7 +262,7 @@ test('do the random cases reach every kind of answer, and the caches?', () => {
           causes.add(ask(machine, machine.iommu, requests[current.request % requests.length]!).cause);
         }
       }
-      hits += machine.iommu.cacheCounters.hits;
+      hits += machine.iommu.cacheCounters.iotlb.hits;
     }),
     { numRuns: 500, seed: 7 },
   );

@@ -39,12 +39,16 @@ describe('the caches of several threads', () => {
         { hits: 1, misses: 1 },
       ]) {
         machine.read(0, 0);
-        expect(machine.iommu.cacheCounters).toMatchObject(expected);
+        expect(machine.iommu.cacheCounters.iotlb).toMatchObject(expected);
       }
-      const { invalidations } = machine.iommu.cacheCounters;
+      const { invalidations } = machine.iommu.cacheCounters.iotlb;
       machine.command(low);
       machine.read(0, 0);
-      expect(machine.iommu.cacheCounters).toEqual({ hits: 1, misses: 2, invalidations: invalidations + 1 });
+      expect(machine.iommu.cacheCounters.iotlb).toEqual({
+        hits: 1,
+        misses: 2,
+        invalidations: invalidations + 1,
+      });
     },
   );
 
