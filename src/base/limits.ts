@@ -210,7 +210,7 @@ export const limits = {
   CLAIM_NS_MAX: NS_PER_SECOND,
   /** How often a context may fail to start or stop before it is taken out of service. */
   CONTEXT_FAILURES_MAX: 3,
-  /** How often an instance may have to be reset by the framework before it is taken out of service. */
+  /** Contexts for each of which an instance had to be reset by the framework when it is taken out of service. */
   DEVICE_FAILURES_MAX: 3,
   /** Writes to registers that wait for their context to be loaded; further ones are held back. */
   STACKED_WRITES: 64,

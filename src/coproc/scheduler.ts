@@ -71,7 +71,8 @@ export class Scheduler implements VcoprocOwner {
   #again = false;
   #deciding = false;
   #cancelSlice: CancelAlarm | null = null;
-  #deviceFailures = 0;
+  /** Those because of which the device had to be reset, by id: one that does it over and over condemns itself alone. */
+  readonly #culprits = new Set<number>();
   #isolated = false;
   /** When the device that denies to stop is worth another attempt. */
   #retryNs = 0;
@@ -410,24 +411,21 @@ export class Scheduler implements VcoprocOwner {
     this.#settle(true);
   }
 
-  /** Counts a failure; true if it was one too many, and the vcoproc is out of service. */
-  #noteFailure(guilty: Vcoproc, reason: string): boolean {
+  /** Counts a failure, which may be one too many. */
+  #noteFailure(guilty: Vcoproc, reason: string): void {
     guilty.failures += 1;
     guilty.lastFailure = reason;
-    if (guilty.failures < limits.CONTEXT_FAILURES_MAX) return false;
-    this.#isolate(guilty, reason);
-    return true;
+    if (guilty.failures >= limits.CONTEXT_FAILURES_MAX) this.#isolate(guilty, reason);
   }
 
   #resetDevice(guilty: Vcoproc, reason: string): void {
-    this.#deviceFailures += 1;
+    this.#culprits.add(guilty.id);
     this.statistics.deviceReset();
     this.#switch.resetDevice((answer) => {
       this.#current = null;
       this.#forgetContexts();
-      // One context that fails over and over is the cause: with it gone, the device gets another chance.
-      if (this.#noteFailure(guilty, reason)) this.#deviceFailures = 0;
-      if (answer.kind !== 'done' || this.#deviceFailures >= limits.DEVICE_FAILURES_MAX) {
+      this.#noteFailure(guilty, reason);
+      if (answer.kind !== 'done' || this.#culprits.size >= limits.DEVICE_FAILURES_MAX) {
         this.#isolateAll(reason);
       } else this.#tellAll({ kind: 'reset', reason });
       this.#settle(true);

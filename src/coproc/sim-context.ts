@@ -6,8 +6,7 @@
  * which each request was over.
  */
 import { assert } from '../base/assert.js';
-import type { RegisterSpec } from '../hw/device-model.js';
-import { RegisterFile } from '../hw/register-map.js';
+import type { RegisterFile } from '../hw/register-map.js';
 import type { SimLoad } from './sim-load.js';
 
 /** How a context takes being asked to stop, while it has something to do. */
@@ -61,13 +60,12 @@ export class SimContext {
   constructor(
     number: number,
     { load, stop = { kind: 'atOnce' } }: SimContextOptions,
-    registers: readonly RegisterSpec[],
-    doorbell: (name: string, value: number) => void,
+    registers: RegisterFile,
   ) {
     this.number = number;
     this.load = load;
     this.stop = stop;
-    this.registers = new RegisterFile(registers, { doorbell });
+    this.registers = registers;
   }
 
   /** What it has to do, ns. */

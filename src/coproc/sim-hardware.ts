@@ -10,9 +10,16 @@
 import { assert, InvariantError } from '../base/assert.js';
 import { type Prng, prngStream } from '../base/prng.js';
 import type { CancelAlarm, Clock } from '../hw/clock.js';
-import type { ContextHardware, ContextIrq, RegisterReplay, StepAnswer } from '../hw/context-hardware.js';
+import type {
+  ContextHardware,
+  ContextIrq,
+  RegisterImage,
+  RegisterReplay,
+  StepAnswer,
+} from '../hw/context-hardware.js';
 import type { Done, QueueBinding } from '../hw/coproc-port.js';
 import type { DeviceDescription, RegisterSpec } from '../hw/device-model.js';
+import { RegisterFile, type RegisterHooks } from '../hw/register-map.js';
 import { errno } from '../uapi/errno.js';
 import { SimContext, type SimContextOptions } from './sim-context.js';
 import { arrivalAfterArrival, arrivalAfterEnd, firstArrival, type SimArrival } from './sim-load.js';
@@ -55,6 +62,8 @@ export interface SimHardwareOptions {
   readonly contextOf: (context: number) => SimContextOptions;
   /** Work that comes with each queue doorbell and each write to a doorbell register, ns; 0 unless said otherwise. */
   readonly doorbellNs?: number;
+  /** What `live` registers of a context answer, and who is told of its `doorbell` registers; asked when it is created. */
+  readonly hooksOf?: (context: number) => RegisterHooks;
   /** Asked at each step: null, or what goes wrong. `context` is null for the whole device. */
   readonly faultOf?: (step: SimStep, context: number | null) => SimFault | null;
   /** Told of each request that is over. */
@@ -136,6 +145,11 @@ export class SimHardware implements ContextHardware {
     this.#arrive(this.#context(context), ns);
   }
 
+  /** Values of the registers of a context that exists, read without side effects. */
+  registersOf(context: number): RegisterImage {
+    return this.#context(context).registers.image();
+  }
+
   /** The device stores a value in a register of the context, as devices do. */
   setRegister(context: number, name: string, value: number): void {
     this.#context(context).registers.set(name, value);
@@ -169,8 +183,7 @@ export class SimHardware implements ContextHardware {
     this.#step('create', context, 0, done, -errno.EIO, () => {
       assert(!this.#contexts.has(context), `context ${context} is not in use`);
       const options = this.#options.contextOf(context);
-      const ring = (): void => this.#arrive(this.#context(context), this.#options.doorbellNs ?? 0);
-      this.#contexts.set(context, new SimContext(context, options, this.description.registers, ring));
+      this.#contexts.set(context, new SimContext(context, options, this.#powerOnRegisters(context)));
       return () => 0;
     });
   }
@@ -208,7 +221,7 @@ export class SimHardware implements ContextHardware {
     }
   }
 
-  saveRegisters(context: number, done: (image: readonly number[]) => void): void {
+  saveRegisters(context: number, done: (image: RegisterImage) => void): void {
     const cost = this.#cost(this.#options.costs?.save);
     const initial = this.description.registers.map(({ reset }) => reset);
     this.#step('save', context, cost, done, initial, () => {
@@ -293,6 +306,15 @@ export class SimHardware implements ContextHardware {
   }
 
   // Execution.
+
+  #powerOnRegisters(context: number): RegisterFile {
+    const hooks = this.#options.hooksOf?.(context) ?? {};
+    const doorbell = (name: string, value: number): void => {
+      hooks.doorbell?.(name, value);
+      this.#arrive(this.#context(context), this.#options.doorbellNs ?? 0);
+    };
+    return new RegisterFile(this.description.registers, { ...hooks, doorbell });
+  }
 
   #start(number: number, accesses: readonly RegisterReplay[]): StepAnswer {
     const context = this.#contexts.get(number);

@@ -82,6 +82,8 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
   #registers: Registers = 'saved';
   /** The hardware knows the context. */
   #exists = false;
+  /** Counts the contexts that it has had. */
+  #life = 0;
   #started = false;
   #busy = false;
   /** Register accesses wait that only the loaded context can take: a doorbell, or what is held back. */
@@ -143,12 +145,20 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
   // What the kernel calls.
 
   attachQueue(binding: QueueBinding, done: Done): void {
-    if (this.#state === vcoprocState.ISOLATED) done(-errno.EIO);
-    else
-      this.ensureContext((result) => {
-        if (result < 0) done(result);
-        else this.#hardware.attachQueue(this.context, binding, done);
-      });
+    if (this.#state === vcoprocState.ISOLATED) {
+      done(-errno.EIO);
+      return;
+    }
+    const life = this.#life;
+    this.ensureContext((created) => {
+      if (created < 0) done(created);
+      else
+        this.#hardware.attachQueue(this.context, binding, (attached) => {
+          // The device was reset meanwhile, and the context with it: there is a new one to attach to.
+          if (attached < 0 && life !== this.#life) this.attachQueue(binding, done);
+          else done(attached);
+        });
+    });
   }
 
   detachQueue(queueNumber: number, done: Done): void {
@@ -213,6 +223,7 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
 
   /** The hardware was reset: it has forgotten the context, with its registers, its queues and its work. */
   forgetContext(): void {
+    this.#life += 1;
     this.#exists = false;
     this.#busy = false;
     this.#isWanted = false;

@@ -25,8 +25,8 @@ const SWITCH_PAYERS: readonly SwitchPayer[] = ['system', 'from', 'to'];
 const BYTE_UNITS = { KiB, MiB, GiB };
 const TIME_UNITS = { us: NS_PER_US, ms: NS_PER_MS, s: NS_PER_SECOND };
 
-/** Policy of an instance that names none. */
-export const DEFAULT_POLICY = 'fair';
+/** Policy of an instance that names none: as `InstanceConfig.policy`. */
+export const DEFAULT_POLICY = 'null';
 
 /** Size of the machine's memory. */
 export const machineMemoryShape: AmountShape = {

@@ -29,6 +29,7 @@ export interface Domain {
   readonly vcoprocs: Map<string, Vcoproc>;
   /** Names in /dev, by instance. */
   readonly devices: Map<string, string>;
+  /** Those that have not ended, by pid. Written by domain-processes.ts alone. */
   readonly processes: Set<number>;
   /** Written by domains.ts alone. */
   phase: DomainPhase;

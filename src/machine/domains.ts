@@ -23,6 +23,7 @@ import { IdPool } from '../kernel/id-pool.js';
 import type { MemoryDomain } from '../kernel/memory-domain.js';
 import { type Domain, newDomain, type SharedInstance } from './domain.js';
 import { type AttachmentParts, attachInstance } from './domain-attachment.js';
+import { DomainProcesses } from './domain-processes.js';
 import { Turns } from './turns.js';
 import { type Undo, undoAll, undoNow } from './undo.js';
 
@@ -57,6 +58,8 @@ interface Undos {
 const LAST_DOMAIN = 65_535 - frameOwner.FIRST_DOMAIN;
 
 export class Domains {
+  /** The processes that live in them. */
+  readonly processes: DomainProcesses;
   readonly #parts: DomainsParts;
   readonly #instances = new Map<string, SharedInstance>();
   /** In whatever phase. */
@@ -67,6 +70,7 @@ export class Domains {
 
   constructor(parts: DomainsParts) {
     this.#parts = parts;
+    this.processes = new DomainProcesses(parts.kernel);
     const memory = undoNow(() => {});
     this.#add(newDomain(HOST_DOMAIN, 'host', parts.hostMemory, 'live'), memory);
   }
@@ -151,18 +155,8 @@ export class Domains {
         return;
       }
       domain.phase = 'ending';
-      this.#endProcesses(domain, () => this.#end(domain, answer));
+      this.processes.exitAll(domain, () => this.#end(domain, answer));
     });
-  }
-
-  #endProcesses({ processes }: Domain, done: () => void): void {
-    let left = processes.size + 1;
-    const one = (): void => {
-      left -= 1;
-      if (left === 0) done();
-    };
-    for (const pid of [...processes]) this.#parts.kernel.exitProcess(pid, one);
-    one();
   }
 
   /** Its processes have ended, or there never were any. */

@@ -23,6 +23,7 @@ import { Vcoproc } from '../../src/coproc/vcoproc.js';
 import { VirtualClock } from '../../src/hw/clock.js';
 import type { CoprocIrq, QueueBinding } from '../../src/hw/coproc-port.js';
 import type { RegisterSpec } from '../../src/hw/device-model.js';
+import type { RegisterHooks } from '../../src/hw/register-map.js';
 
 export interface BenchOptions {
   readonly policy?: PolicyModule;
@@ -36,6 +37,7 @@ export interface BenchOptions {
   readonly clock?: VirtualClock;
   readonly instance?: string;
   readonly doorbellNs?: number;
+  readonly hooksOf?: (context: number) => RegisterHooks;
 }
 
 const STEPS: Readonly<Record<string, string>> = {
@@ -78,6 +80,7 @@ export class CoprocBench {
         costs,
         registers,
         doorbellNs,
+        hooksOf: options.hooksOf ?? (() => ({})),
         memory: this.memory,
         contextOf: (context) => contexts[context] ?? { load: { kind: 'given' } },
         faultOf: (step, context) =>
@@ -115,13 +118,13 @@ export class CoprocBench {
     return vcoprocs;
   }
 
-  /** Gives a vcoproc a started queue: the load of its context begins. */
+  /** Gives a vcoproc a started queue: the load of its context begins. Answers what attaching it did. */
   attach(vcoproc: Vcoproc): number {
     let result = Number.NaN;
     vcoproc.attachQueue({ queueNumber: vcoproc.id } as QueueBinding, (answer) => {
       result = answer;
     });
-    vcoproc.wake();
+    if (result === 0) vcoproc.wake();
     return result;
   }
 

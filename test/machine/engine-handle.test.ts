@@ -93,13 +93,15 @@ describe('a thread that does not answer', () => {
     expect(clock.step()).toBe(false);
   });
 
-  test('is started again by a call that waited for its end', async () => {
+  test('is started again by the next call; one that waited for its end came too late for its contexts', async () => {
     bench = new HandleBench('deaf');
     const { handle, log } = bench;
     handle.attachQueue(1, bindingOf(1), bench.done('attach'));
     await bench.until('started');
     handle.forceReset('for a test');
-    handle.attachQueue(1, bindingOf(2), bench.done('attach'));
+    handle.attachQueue(1, bindingOf(2), bench.done('late attach'));
+    await bench.until(`late attach ${-errno.EIO}`);
+    handle.attachQueue(2, bindingOf(2), bench.done('attach'));
     await bench.until('started', 2);
     expect(log).toContain('served by 2, new port');
   });

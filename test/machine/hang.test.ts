@@ -38,11 +38,21 @@ async function copyPage(process: MockProcess, ring: RingMock): Promise<number> {
   return copyOutcome(ring.execute(sqe)).status;
 }
 
+/** The first device hangs, once what was asked of it is done: its context is loaded. Or at once. */
+function hang(machine: InlineMachine, when: 'at rest' | 'now' = 'at rest'): void {
+  if (when === 'at rest') machine.runUntilIdle();
+  machine.hang('copy0')._unsafeUnwrap();
+}
+
 /** Makes the first device hang, and has somebody ask it for an acknowledgement until it is reset. */
-async function hangAndReset(machine: InlineMachine, process: MockProcess): Promise<void> {
+async function hangAndReset(
+  machine: InlineMachine,
+  process: MockProcess,
+  when: 'at rest' | 'now' = 'at rest',
+): Promise<void> {
   const page = await process.demand(PAGE_BYTES);
   await process.write(page, Uint8Array.of(1));
-  machine.hang('copy0')._unsafeUnwrap();
+  hang(machine, when);
   expect((await unmap(process, page)).ret).toBe(0);
 }
 
@@ -56,7 +66,7 @@ describe('a device that hangs (S18)', () => {
     const pages = await Promise.all([victim, other, other].map((process) => process.demand(PAGE_BYTES)));
     for (const [index, process] of [victim, other, other].entries())
       await process.write(pages[index]!, Uint8Array.of(1));
-    machine.hang('copy0')._unsafeUnwrap();
+    hang(machine);
     const startNs = machine.nowNs;
     const [before, slow, after] = await Promise.all([
       timed(machine, unmap(other, pages[1]!)),
@@ -82,7 +92,7 @@ describe('a device that hangs (S18)', () => {
       while ((await other.platform.syscall({ call: 'mmapAnonymous', kind: 'pool', bytes: size })).ret > 0);
     }
     const again = () => victim.platform.syscall({ call: 'mmapAnonymous', kind: 'pool', bytes });
-    machine.hang('copy0')._unsafeUnwrap();
+    hang(machine);
     const resetNs = machine.nowNs + BOUND_NS;
     const unmapped = timed(machine, unmap(victim, given.address, bytes));
     const early = await timed(machine, again());
@@ -96,7 +106,7 @@ describe('a device that hangs (S18)', () => {
     const process = new MockProcess(machine);
     const ring = await process.queue({ path: FIRST });
     const { address } = await process.pool(MiB);
-    machine.hang('copy0')._unsafeUnwrap();
+    hang(machine);
     ring.submit(copySqeOf({ source: address, destination: address, bytes: MiB }));
     await process.platform.exit();
     const next = new MockProcess(machine);
@@ -157,8 +167,9 @@ describe('after its reset a device', () => {
     const process = new MockProcess(machine);
     const ring = await process.queue();
     const { address } = await process.pool(MiB);
+    machine.runUntilIdle();
     ring.submit(copySqeOf({ source: address, destination: address, bytes: MiB }));
-    await hangAndReset(machine, process);
+    await hangAndReset(machine, process, 'now');
     const poll = async () => (await process.call({ call: 'poll', fd: ring.fd })).ret;
     expect([ring.readStatus(), await poll()]).toEqual([{ rx: 1, tx: 1 }, pollEvent.ERR]);
     ring.submit(copySqeOf({ source: address, destination: address, bytes: MiB }));
@@ -207,7 +218,7 @@ describe('after its reset a device', () => {
     expect((await session.run('before')).isOk()).toBe(true);
     const bystander = new MockProcess(machine);
     await bystander.queue();
-    machine.hang('copy0')._unsafeUnwrap();
+    hang(machine);
     const calls = Array.from({ length: 10 }, (_, i) => session.run(`request ${i}`));
     await hangAndReset(machine, bystander);
     const results = await Promise.all(calls);

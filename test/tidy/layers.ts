@@ -20,7 +20,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   base: { files: /^src\/base\//, imports: [], packages: ['ring-buffer-ts'] },
   uapi: { files: /^src\/uapi\//, imports: ['base'], packages: [] },
   hw: { files: /^src\/hw\//, imports: ['base', 'uapi'], packages: [] },
-  coproc: { files: /^src\/coproc\//, imports: ['base', 'hw'], packages: [] },
+  coproc: { files: /^src\/coproc\//, imports: ['base', 'uapi', 'hw'], packages: ['neverthrow'] },
   kernel: { files: /^src\/kernel\//, imports: ['base', 'uapi', 'hw'], packages: [] },
   'device door': {
     files: /^src\/driver-api\.ts$/,

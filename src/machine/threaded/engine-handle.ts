@@ -24,7 +24,7 @@ import type { FaultModel } from '../../hw/fault-model.js';
 import { INSTANCE_WORDS, instanceWord } from '../../hw/instance-words.js';
 import { errno } from '../../uapi/errno.js';
 import type { MachineWords } from '../machine-words.js';
-import { OverdueAlarm } from '../overdue-alarm.js';
+import { EngineCalls, STEP_DONE, STEP_GONE, stepOf } from './engine-calls.js';
 import type { EngineAnswer, EngineNews, EngineRequest, EngineThreadInit } from './messages.js';
 import { workerArguments } from './worker-arguments.js';
 
@@ -59,33 +59,12 @@ export interface EngineHandleParts {
 
 type Unsequenced<Request> = Request extends { sequence: number } ? Omit<Request, 'sequence'> : never;
 
-/** A call that the engine thread has not answered. */
-interface OpenCall {
-  readonly kind: EngineRequest['kind'];
-  readonly sinceNs: number;
-  readonly done: (value: EngineAnswer) => void;
-}
-
-const DONE: StepAnswer = { kind: 'done' };
-const GONE: StepAnswer = { kind: 'failed', reason: 'its engine thread cannot be started any more' };
-
-function isStep(answer: EngineAnswer): answer is StepAnswer {
-  return typeof answer === 'object' && 'kind' in answer;
-}
-
-/** What a thread that ended without an answer did is a failure, too. */
-function stepOf(answer: EngineAnswer): StepAnswer {
-  return isStep(answer) ? answer : { kind: 'failed', reason: 'its engine thread ended' };
-}
-
 export class EngineHandle implements ContextHardware {
   readonly instance: string;
   readonly deviceId: number;
   readonly description: DeviceDescription;
   readonly #parts: EngineHandleParts;
-  /** By sequence number, so the oldest first. */
-  readonly #calls = new Map<number, OpenCall>();
-  readonly #alarm: OverdueAlarm;
+  readonly #calls: EngineCalls;
   readonly #waiting: (() => void)[] = [];
   /** Waiters that have a port to this thread. */
   readonly #waiters = new Set<number>();
@@ -94,7 +73,6 @@ export class EngineHandle implements ContextHardware {
   #state: EngineState = engineState.OFF;
   #worker: Worker | null = null;
   #port: MessagePort | null = null;
-  #sequence = 0;
   /** Counts the threads that were started. */
   #incarnation = 0;
   /** Whether this thread ever was ON. */
@@ -116,7 +94,7 @@ export class EngineHandle implements ContextHardware {
     this.description = parts.description;
     const { clock, answerTimeoutNs: boundNs } = parts;
     const overdue = (): void => this.forceReset(`did not answer a call within ${boundNs / NS_PER_MS} ms`);
-    this.#alarm = new OverdueAlarm({ clock, boundNs, overdue });
+    this.#calls = new EngineCalls({ clock, boundNs, overdue });
   }
 
   /** Whether the thread's start or exit is awaited: these events need the kernel thread's event loop. */
@@ -156,12 +134,13 @@ export class EngineHandle implements ContextHardware {
   stop(done: (answer: StepAnswer) => void): void {
     const off = (): void => {
       this.#loaded = null;
-      done(DONE);
+      done(STEP_DONE);
     };
-    this.#whenOn({ off, gone: () => done(GONE) }, () => {
+    this.#whenOn({ off, gone: () => done(STEP_GONE) }, () => {
       this.#ask<StepAnswer>({ kind: 'stop' }, (answer) => {
-        if (isStep(answer) && answer.kind === 'done') this.#loaded = null;
-        done(stepOf(answer));
+        const step = stepOf(answer);
+        if (step.kind === 'done') this.#loaded = null;
+        done(step);
       });
     });
   }
@@ -180,26 +159,26 @@ export class EngineHandle implements ContextHardware {
     if (accesses.length > 0 && this.#state === engineState.OFF) this.#power();
     const off = (): void => {
       this.#loaded = context;
-      done(DONE);
+      done(STEP_DONE);
     };
-    this.#whenOn({ off, gone: () => done(GONE) }, () => {
+    this.#whenOn({ off, gone: () => done(STEP_GONE) }, () => {
       this.#loaded = context;
       this.#ask<StepAnswer>({ kind: 'start', context, accesses }, (answer) => done(stepOf(answer)));
     });
   }
 
   resetContext(context: number, done: (answer: StepAnswer) => void): void {
-    this.#whenOn({ off: () => done(DONE), gone: () => done(GONE) }, () => {
+    this.#whenOn({ off: () => done(STEP_DONE), gone: () => done(STEP_GONE) }, () => {
       this.#ask<StepAnswer>({ kind: 'resetContext', context }, (answer) => done(stepOf(answer)));
     });
   }
 
   /** By ending the thread, whatever it is busy with: the next queue starts another. */
   resetDevice(done: (answer: StepAnswer) => void): void {
-    if (this.#state === engineState.GONE) done(GONE);
+    if (this.#state === engineState.GONE) done(STEP_GONE);
     else if (this.#state === engineState.OFF) {
       this.#forget();
-      done(DONE);
+      done(STEP_DONE);
     } else {
       this.#resetDone = done;
       this.#end('the framework reset it');
@@ -315,10 +294,7 @@ export class EngineHandle implements ContextHardware {
     request: Unsequenced<EngineRequest>,
     done: (value: Answer | number) => void,
   ): void {
-    const sequence = ++this.#sequence;
-    const call = { kind: request.kind, sinceNs: this.#parts.clock.nowNs(), done: done as OpenCall['done'] };
-    this.#calls.set(sequence, call);
-    this.#watch();
+    const sequence = this.#calls.open(request.kind, done as (value: EngineAnswer) => void);
     this.#post({ ...request, sequence } as EngineRequest);
   }
 
@@ -334,16 +310,7 @@ export class EngineHandle implements ContextHardware {
     if (news.kind === 'ready') this.#on();
     else if (news.kind === 'irq') this.#receive(news.irq);
     else if (news.kind === 'crashed') this.#end(news.reason);
-    else this.#answered(news.sequence, news.value);
-  }
-
-  #answered(sequence: number, value: EngineAnswer): void {
-    const call = this.#calls.get(sequence);
-    if (call === undefined) return;
-    this.#calls.delete(sequence);
-    this.#watch();
-    if (call.kind === 'detach') this.#endsInARow = 0;
-    call.done(value);
+    else if (this.#calls.answered(news.sequence, news.value) === 'detach') this.#endsInARow = 0;
   }
 
   #on(): void {
@@ -392,10 +359,8 @@ export class EngineHandle implements ContextHardware {
 
   /** The machine first, then the kernel, then whoever called: a call that is made again meets a fresh state. */
   #tellOfEnd(reason: string): void {
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.takeAll();
     const waiting = this.#waiting.splice(0);
-    this.#calls.clear();
-    this.#watch();
     this.#parts.ended(reason);
     this.#report(reason);
     for (const { done } of calls) done(-errno.EIO);
@@ -407,11 +372,6 @@ export class EngineHandle implements ContextHardware {
     this.#resetDone = null;
     const isGone = this.#state === engineState.GONE;
     if (done === null) this.#receive({ kind: isGone ? 'lost' : 'reset', reason });
-    else done(isGone ? GONE : DONE);
-  }
-
-  #watch(): void {
-    const [oldest] = this.#calls.values();
-    this.#alarm.watch(oldest?.sinceNs ?? null);
+    else done(isGone ? STEP_GONE : STEP_DONE);
   }
 }
