@@ -41,8 +41,8 @@ const sources = [
   'src',
   'lib',
   'drivers',
-  join('test', 'bench'),
-  join('test', 'vectors'),
+  // Programs, and what they share with tests.
+  ...['bench', 'checking', 'docs', 'hw', 'stress', 'vectors'].map((folder) => join('test', folder)),
   'tsconfig.json',
   'package.json',
 ];

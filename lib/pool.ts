@@ -19,6 +19,7 @@ import { compressPieces, decompressPieces, type PieceParts, type PieceResult } f
 import { type Prepared, PreparedOperations } from './prepared.js';
 import { Requests } from './requests.js';
 import { decideRoute, NO_DEVICE_LEFT } from './route.js';
+import { checkTenant, type OpenTenant, Tenant, type TenantOptions } from './tenant.js';
 import type { UserDriver } from './user-driver.js';
 import type { Explanation } from './via.js';
 
@@ -30,6 +31,8 @@ export interface PoolSource {
   readonly memoryLimitBytes: number;
   /** Ends what was started for this pool; called once, after its process has exited. */
   readonly end: () => Promise<void>;
+  /** Opens tenants; absent where there can be none. */
+  readonly openTenant?: OpenTenant;
 }
 
 /** A question to `explain`: an operation, a size, and the options that the call would have. */
@@ -62,6 +65,7 @@ export class Pool {
   readonly #directory: CtxDirectory;
   readonly #admission: Admission;
   readonly #requests: Requests;
+  readonly #tenants = new Map<string, Tenant>();
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -165,6 +169,18 @@ export class Pool {
     });
   }
 
+  /**
+   * The tenant called `name`: a process with a share of the devices of its own, the same one for each call with that
+   * name until it is closed; `options` count at the first. A mistake in them is answered by every call of the tenant.
+   */
+  domain(name: string, options: TenantOptions = {}): Tenant {
+    const known = this.#tenants.get(name);
+    if (known !== undefined) return known;
+    const tenant = new Tenant(name, () => this.#openTenant(name, options));
+    this.#tenants.set(name, tenant);
+    return tenant;
+  }
+
   /** Devices, queues and counters of this pool, for people and monitors. */
   async describe(): Promise<PoolDescription> {
     const { platform } = this.#source;
@@ -191,10 +207,21 @@ export class Pool {
   }
 
   async #close(): Promise<void> {
+    await Promise.all([...this.#tenants.values()].map((tenant) => tenant.close()));
     await this.#admission.idle();
     await this.#directory.close();
     await this.#source.platform.exit();
     await this.#source.end();
+  }
+
+  async #openTenant(name: string, options: TenantOptions): Promise<Result<Pool, WdError>> {
+    const { openTenant } = this.#source;
+    if (this.#closing !== null) return err(invalidState('the pool is closed; open another one'));
+    if (openTenant === undefined) return err(invalidState('this pool has no tenants; open one with wd.open'));
+    const checked = isObject(options)
+      ? checkTenant(name, options)
+      : err(wrongObject('options', options, 'none'));
+    return checked.isErr() ? err(checked.error) : openTenant(name, checked.value);
   }
 
   async #ready(prepared: Result<Prepared, WdError>): Promise<Result<void, WdError>> {

@@ -24,7 +24,10 @@ export const limits = {
   DOMAIN_BYTES_MIN: MEGAPAGE_BYTES,
   /** What a start-up configuration leaves to the host, bytes: its processes, tables of all domains, queue contexts. */
   HOST_BYTES_MIN: 16 * MiB,
-  /** What a domain costs the host beside its memory, bytes: the tables of its second stage and of its devices. */
+  /**
+   * What a domain costs the host beside its memory, and again each instance that it uses, bytes: the tables of its second
+   * stage; the contexts of the instance's queues.
+   */
   DOMAIN_TABLE_BYTES: 64 * KiB,
   /** Creations, attachments and ends of domains that may wait for each other; further calls are refused. */
   DOMAIN_CHANGES_WAITING: 256,
@@ -155,6 +158,12 @@ export const limits = {
   /** Niceness of engine threads where the system allows it: keeps the application's event loop smooth. */
   ENGINE_NICENESS: 19,
 
+  /** Memory of a tenant: of its domain, or what its process may map, bytes. */
+  TENANT_MEMORY_BYTES: 64 * MiB,
+  /** Largest share of a tenant; the pool itself has 1. */
+  TENANT_WEIGHT_MAX: 255,
+  /** Characters of a tenant's name. */
+  TENANT_NAME_LENGTH_MAX: 100,
   /** Requests that a pool holds before it answers Busy. */
   POOL_REQUESTS_MAX: 65_536,
   /** Input bytes that a pool holds before it answers Busy. */

@@ -208,8 +208,9 @@ function wrongText(shape: TextShape, value: unknown, place: string): InvalidArgu
 }
 
 function expectedWhole({ least, most, unit, step = 1 }: WholeShape): string {
+  const to = most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`;
   const steps = step === 1 ? '' : ` in steps of ${step}`;
-  return `a whole number from ${least} to ${most}${steps}${unit === '' ? '' : ` ${unit}`}`;
+  return `a whole number from ${least}${to}${steps}${unit === '' ? '' : ` ${unit}`}`;
 }
 
 function wrongWhole(shape: WholeShape, value: unknown, place: string): InvalidArgument | null {

@@ -33,6 +33,7 @@ export type {
 } from '../../lib/options.js';
 export type { PieceResult } from '../../lib/piece-streams.js';
 export { type ExplainQuery, Pool, type PoolDescription, type Session } from '../../lib/pool.js';
+export { type Isolation, Tenant, type TenantOptions } from '../../lib/tenant.js';
 export type { Explanation, Path, Via } from '../../lib/via.js';
 export type * from '../base/errors.js';
 export type { Counters } from '../uapi/syscall.js';

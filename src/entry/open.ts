@@ -9,6 +9,7 @@ import type { WdError } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 import { ThreadedMachine } from '../machine/threaded/threaded-machine.js';
 import { builtinDrivers } from './builtin-drivers.js';
+import { tenantsOf } from './tenants.js';
 
 /**
  * Starts a machine with compression engines and a copy engine, and opens a pool on it. Errors: InvalidArgument for
@@ -32,11 +33,13 @@ async function start(options: OpenOptions | undefined): Promise<Result<Pool, WdE
   if (machine.isErr()) return err(machine.error);
   const platform = await machine.value.createProcess();
   if (platform.isErr()) return err(platform.error);
+  const userDrivers = await Promise.all(Object.values(builtinDrivers).map(loadUserDriver));
   return Pool.create({
     platform: platform.value,
-    userDrivers: await Promise.all(Object.values(builtinDrivers).map(loadUserDriver)),
+    userDrivers,
     memoryLimitBytes: poolMemoryLimit(memoryBytes),
     end: () => machine.value.close(),
+    openTenant: tenantsOf(machine.value, userDrivers),
   });
 }
 

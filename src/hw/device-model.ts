@@ -91,8 +91,18 @@ export interface DeviceSignals {
   interrupt(line: number): void;
 }
 
+/** The device's side of its registers: what it stores where software only reads or clears. Names of its own table. */
+export interface RegisterStore {
+  /** What a register holds, without side effects. */
+  load(name: string): number;
+  /** Stores a value, whatever the access kind: how RO, W1C and read-clear registers come to say anything. */
+  store(name: string, value: number): void;
+}
+
 /** One powered-on device. The engine calls it from one thread, one `execute` step at a time. */
 export interface DeviceModel {
+  /** Optional: called once, before everything else. A model that stores into registers keeps `registers`. */
+  powerOn?(registers: RegisterStore): void;
   /**
    * Executes one SQE. Yields the virtual cost in ns of each segment. Bad descriptors are answered in the SQE's
    * own status field; a `DmaFault` may be let through, `fail` then writes it into the SQE.

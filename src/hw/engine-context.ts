@@ -22,8 +22,8 @@ export class EngineContext {
   readonly registers: RegisterFile;
   readonly order: ServiceOrder;
   readonly queues: EngineQueue[] = [];
-  /** The framework was told that it has something to do. */
-  reportedBusy = false;
+  /** What the framework was told last: that it has something to do, or that it has not. */
+  reported: 'work' | 'idle' | 'nothing' = 'nothing';
 
   constructor({ id, description, interrupt, onQueueError }: EngineContextParts) {
     this.id = id;
@@ -31,6 +31,10 @@ export class EngineContext {
     this.registers = new RegisterFile(description.registers, {
       live: (name) => this.device.liveRegister?.(name) ?? 0,
       doorbell: (name, value) => this.device.registerWritten?.(name, value),
+    });
+    this.device.powerOn?.({
+      load: (name) => this.registers.valueOf(name),
+      store: (name, value) => this.registers.set(name, value),
     });
     this.order = new ServiceOrder(onQueueError);
   }
@@ -48,9 +52,9 @@ export class EngineContext {
     this.device.queueStopped(queue.binding.epoch);
   }
 
-  /** Whether it could execute something now. */
+  /** Whether there is something to do for it: a request that can go on, or somebody to be told of a broken rule. */
   get hasWork(): boolean {
-    return this.queues.some(({ ready }) => ready);
+    return this.queues.some((queue) => queue.ready || queue.erred);
   }
 
   /** Values of all registers, without side effects. */

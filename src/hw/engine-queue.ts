@@ -130,26 +130,33 @@ export class EngineQueue {
 
   /**
    * The context is left. A request under way stays as it is, or is executed anew when the context is back. One that
-   * waits for a page in the middle of a segment stays also where it could be resumed: half a segment is not noted.
+   * waits for a page in the middle of a segment, or has not looked at the answer yet, stays also where it could be
+   * resumed: half a segment is not noted, and executing it twice could read what the first time has written.
    */
   leave(preemption: Preemption): void {
     if (this.running === null || preemption === 'park') return;
-    if (preemption === 'resume' && this.dma.waiting) return;
+    if (preemption === 'resume' && this.dma.amidAccess) return;
     this.abandonRequest();
     if (preemption !== 'restart') return;
     this.#restarted = true;
     this.#sqeWords.set(this.#takenWords);
   }
 
-  /** Whether the request that is about to run was begun before. */
-  get isAgain(): boolean {
+  /** Whether an SQE was taken and not completed; without `running`, it was begun before and goes on from there. */
+  get inFlight(): boolean {
     return this.#inFlight;
   }
 
-  /** True once after the queue broke a rule. */
+  /** It broke a rule, and nobody has been told. */
+  get erred(): boolean {
+    return this.error !== null && !this.#errorClaimed;
+  }
+
+  /** True once after the queue broke a rule. Only while its context is loaded: the consumer finds it disabled. */
   claimError(): boolean {
-    if (this.error === null || this.#errorClaimed) return false;
+    if (!this.erred) return false;
     this.#errorClaimed = true;
+    this.#disable();
     return true;
   }
 
@@ -283,15 +290,22 @@ export class EngineQueue {
     return true;
   }
 
+  /**
+   * Out of service. Its rings are not touched: what its owner wrote is looked at while another domain's memory is the
+   * one that can be reached, too.
+   */
   #fail(reason: QueueErrorReason): false {
     if (this.error !== null) return false;
     this.error = reason;
     this.#storeContext(queueContextState.ERROR);
+    return false;
+  }
+
+  #disable(): void {
     for (const offset of [this.#shape.rxStatusOffset, this.#shape.txStatusOffset]) {
       const at = this.#ring(offset, permission.WRITE);
       if (at >= 0) Atomics.store(this.#words, at >>> 2, 1);
     }
-    return false;
   }
 
   #noteInFlight(reserved: number, slotPlusOne: number): void {

@@ -81,7 +81,7 @@ export class Engine {
   /** With more than one owner: work and idleness of contexts are reported. */
   share(shared: boolean): void {
     this.#shared = shared;
-    for (const context of this.#contexts.values()) context.reportedBusy = false;
+    for (const context of this.#contexts.values()) context.reported = 'nothing';
   }
 
   /** Lets the loaded context be left, if every request can be; else says when to ask again. */
@@ -113,6 +113,8 @@ export class Engine {
     if (this.#loaded !== null) return { kind: 'failed', reason: `context ${this.#loaded.id} is loaded` };
     context.replay(accesses);
     this.#loaded = context;
+    // Whatever made the framework load it: how it is gets told afresh, so that no report of the past stands for good.
+    context.reported = 'nothing';
     for (const queue of context.queues) queue.setStalled(queue.dma.waiting);
     this.#trace?.emit('context started', id);
     return STOPPED;
@@ -127,7 +129,8 @@ export class Engine {
   resetContext(id: number): StepAnswer {
     const context = this.#contexts.get(id);
     if (context === undefined) return { kind: 'failed', reason: `the device has no context ${id}` };
-    for (const queue of context.queues) if (queue.running !== null) this.#drop(context, queue);
+    for (const queue of context.queues)
+      if (queue.inFlight && queue.error === null) this.#drop(context, queue);
     return STOPPED;
   }
 
@@ -211,17 +214,19 @@ export class Engine {
   /** Tells the framework who has work: whoever is not loaded and got some, and the loaded one when that changes. */
   #report(loaded: EngineContext | null, works: boolean): void {
     for (const context of this.#contexts.values()) {
-      const busy = context === loaded ? works : context.reportedBusy || context.hasWork;
-      if (busy === context.reportedBusy) continue;
-      context.reportedBusy = busy;
-      this.#options.raise({ kind: busy ? 'work' : 'idle', context: context.id });
+      const { id, reported } = context;
+      const busy = context === loaded ? works : reported === 'work' || context.hasWork;
+      const kind = busy ? 'work' : 'idle';
+      if (kind === reported) continue;
+      context.reported = kind;
+      this.#options.raise({ kind, context: id });
     }
   }
 
   #serve(context: EngineContext, queue: EngineQueue): number {
     let cost = 0;
     if (queue.running === null) {
-      if (queue.isAgain) this.#beginAgain(context, queue);
+      if (queue.inFlight) this.#beginAgain(context, queue);
       else if (queue.take()) cost = this.#begin(context, queue);
       else return 0;
     } else {

@@ -30,6 +30,11 @@ export class QueueDma implements Dma {
     return this.#awaited !== NOTHING_AWAITED && !this.#port.responses.hasArrived(this.#awaited);
   }
 
+  /** True from a page request to the moment at which the access goes on. */
+  get amidAccess(): boolean {
+    return this.#awaited !== NOTHING_AWAITED;
+  }
+
   /** The request ended early: whatever it waited for is nobody's any more. */
   abandon(): void {
     if (this.#awaited !== NOTHING_AWAITED) this.#port.responses.abandon(this.#awaited);

@@ -60,6 +60,12 @@ export class RegisterFile {
     if (spec.access === 'doorbell') this.#hooks.doorbell?.(spec.name, value);
   }
 
+  /** What a register holds, without side effects. */
+  valueOf(name: string): number {
+    assert(this.#values.has(name), `${name} is a register of this device`);
+    return this.#values.get(name)!;
+  }
+
   /** What the device itself stores, whatever software may write. */
   set(name: string, value: number): void {
     assert(this.#values.has(name), `${name} is a register of this device`);

@@ -51,6 +51,10 @@ class Flow implements Sharer {
     return this.#round() ?? (creditWaiting(this.queues) ? this.#round() : null);
   }
 
+  tellErrors(): void {
+    for (const queue of this.queues) if (queue.claimError()) this.#onError(queue);
+  }
+
   remove(index: number): void {
     this.queues.splice(index, 1);
     if (index < this.#turn) this.#turn -= 1;
@@ -114,8 +118,14 @@ export class ServiceOrder {
     }
   }
 
-  /** The queue to be served next; null when none is ready. */
+  /** The queue to be served next; null when none is ready, and then no broken rule is left untold. */
   pick(): EngineQueue | null {
+    const queue = this.#next();
+    if (queue === null) for (const flow of this.#flows) flow.tellErrors();
+    return queue;
+  }
+
+  #next(): EngineQueue | null {
     // The usual case, and then there is nobody to share with.
     if (this.#flows.length === 1) return this.#flows[0]!.pick();
     return this.#round() ?? (creditWaiting(this.#flows) ? this.#round() : null);

@@ -99,8 +99,8 @@ const shorthand = (parameter: string, shape: Shape): ShapeField => ({
 /** Keys of a domain that stand for a parameter on each of its coprocessors, and which. */
 export const SHORTHANDS = { weight: 'weight', cap: 'cap', budget: 'budgetNs', period: 'periodNs' } as const;
 
-/** What the host's domain and all others have. */
-const domainFields: Readonly<Record<string, ShapeField>> = {
+/** What the host's domain and all others have; `absent` says what they use by default. */
+const domainFields = (absent: string): Readonly<Record<string, ShapeField>> => ({
   coprocessors: {
     shape: {
       kind: 'either',
@@ -108,19 +108,19 @@ const domainFields: Readonly<Record<string, ShapeField>> = {
       record: coprocessorsShape,
     },
     doc: 'The instances that the domain uses: an array of identifiers, or an object with its parameters on each of them.',
-    absent: 'none; for `host`: all',
+    absent,
   },
   weight: shorthand(SHORTHANDS.weight, parametersShape.of),
   cap: shorthand(SHORTHANDS.cap, parametersShape.of),
   budget: shorthand(SHORTHANDS.budget, timeShape),
   period: shorthand(SHORTHANDS.period, timeShape),
-};
+});
 
 const domainShape: ObjectShape = {
   kind: 'object',
   fields: {
     memory: { shape: domainMemoryShape, doc: 'Its memory, of which no other domain has a byte.' },
-    ...domainFields,
+    ...domainFields('none'),
   },
 };
 
@@ -158,7 +158,7 @@ export const configShape: ObjectShape = {
         kind: 'object',
         fields: {
           host: {
-            shape: { kind: 'object', fields: domainFields },
+            shape: { kind: 'object', fields: domainFields('all') },
             doc: 'The host: domain 0, which has all memory that no other domain has.',
             absent: 'it uses every instance, with default parameters',
           },

@@ -32,6 +32,9 @@ export interface DomainCallsParts {
 /** What a call answers: plain data, or what is wrong. */
 export type CallAnswer = Result<CallResults[CallName], CallError>;
 
+/** What one kind of call answers. */
+export type AnswerTo<Request extends CallRequest> = Result<CallResults[Request['call']], CallError>;
+
 type Answer = (answer: CallAnswer) => void;
 type Request<Name extends CallName> = Extract<CallRequest, { call: Name }>;
 

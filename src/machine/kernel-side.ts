@@ -24,6 +24,7 @@ import type { Process } from '../kernel/process.js';
 import { builtinPolicies } from './builtin-policies.js';
 import { newTranslationCheck, type TranslationCheckFactory } from './checking.js';
 import { DeviceWires } from './device-wires.js';
+import { type CallAnswer, DomainCalls } from './domain-calls.js';
 import { Domains } from './domains.js';
 import { faultModelOf, type InstanceConfig, iommuNeeds } from './machine-config.js';
 import type { MachineWords } from './machine-words.js';
@@ -77,6 +78,7 @@ export class KernelSide {
   readonly domains: Domains;
   readonly #iommuDriver: IommuDriver;
   readonly #policies: readonly PolicyModule[];
+  readonly #calls: DomainCalls;
 
   constructor(parts: KernelSideParts) {
     const { memory, words, clock, wakeEngine, serviceSoon, unresponsive } = parts;
@@ -126,6 +128,7 @@ export class KernelSide {
     const { framework, kernel } = this;
     this.domains = new Domains({ memory, frames, iommu: this.#iommuDriver, kernel, framework, hostMemory });
     this.#policies = parts.policies ?? builtinPolicies;
+    this.#calls = new DomainCalls({ domains: this.domains, framework, policies: this.#policies });
   }
 
   /**
@@ -153,6 +156,11 @@ export class KernelSide {
       if (attached.isErr()) assert(false, attached.error.message);
       done(attached._unsafeUnwrap());
     });
+  }
+
+  /** Carries out a call of the framework (docs/calls.md); `request` may be anything, `done` is called once. */
+  call(request: unknown, done: (answer: CallAnswer) => void): void {
+    this.#calls.call(request, done);
   }
 
   /** A new process whose interrupts go to `waiter`; null when there is no room for it, or no domain of that name. */

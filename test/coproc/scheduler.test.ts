@@ -396,6 +396,27 @@ describe('removal', () => {
   });
 });
 
+it('R48: a domain that comes and goes at any moment costs its neighbour nothing but the turns that it has', () => {
+  const costs = { stop: 20 * US, save: 20 * US, start: 20 * US };
+  const moments = fc.array(fc.nat(12 * MS), { minLength: 1, maxLength: 12 });
+  const property = fc.property(moments, fc.boolean(), (pauses, isRough) => {
+    const bench = new CoprocBench({ contexts: [ALWAYS, ALWAYS], costs });
+    const [steady] = bench.start(1);
+    let gone = 0;
+    for (const ns of pauses) {
+      const [passing] = bench.start(1);
+      if (isRough) bench.hardware.raise(passing!.context, 0);
+      bench.runFor(ns, () => bench.checkInvariants());
+      const before = bench.used(steady!);
+      bench.scheduler.remove(passing!, () => gone++);
+      bench.runFor(MS);
+      expect(bench.used(steady!) - before).toBeGreaterThanOrEqual(MS - 120 * US);
+    }
+    expect([gone, bench.hardware.contexts, bench.told(steady!)]).toEqual([pauses.length, [0], []]);
+  });
+  fc.assert(property, { numRuns: 100 });
+});
+
 describe('queries', () => {
   it('R21: at every event of a run with every kind of trouble, a snapshot is complete and adds up', () => {
     const contexts: SimContextOptions[] = [

@@ -65,22 +65,6 @@ describe('a vcoproc', () => {
     expect([bench.attach(vcoproc), vcoproc.exists, bench.hardware.contexts]).toEqual([0, true, [0]]);
   });
 
-  it('F6: a queue is detached with an answer in every state: asleep, loaded, after a reset, out of service', () => {
-    const bench = new CoprocBench({ contexts: [{ load: { kind: 'always' } }, { load: { kind: 'always' } }] });
-    const [first, second] = bench.start(2);
-    const answers: number[] = [];
-    const detach = (vcoproc: Vcoproc): void =>
-      vcoproc.detachQueue(vcoproc.id, (result) => answers.push(result));
-    detach(first!);
-    detach(second!);
-    detach(second!);
-    bench.hardware.crash('test');
-    detach(first!);
-    bench.hardware.lose('test');
-    detach(first!);
-    expect(answers).toEqual([0, 0, 0, 0, 0]);
-  });
-
   it('out of service takes no queue', () => {
     const bench = new CoprocBench();
     const [vcoproc] = bench.start(1);

@@ -7,6 +7,7 @@
 
 import { MiB, PAGE_BYTES } from '../../src/base/units.js';
 import { InlineMachine, type InlineMachineOptions } from '../../src/machine/inline/inline-machine.js';
+import type { ProcessSettings } from '../../src/machine/process-settings.js';
 import {
   qpContextArgument,
   qpInfoArgument,
@@ -43,9 +44,9 @@ export class MockProcess {
   readonly machine: InlineMachine;
   readonly platform: Platform;
 
-  constructor(machine: InlineMachine) {
+  constructor(machine: InlineMachine, settings: ProcessSettings = {}) {
     this.machine = machine;
-    this.platform = machine.createProcess()._unsafeUnwrap();
+    this.platform = machine.createProcess(settings)._unsafeUnwrap();
   }
 
   /** A system call that must succeed. */

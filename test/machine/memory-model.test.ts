@@ -17,14 +17,13 @@ import { errno } from '../../src/uapi/errno.js';
 import type { Platform } from '../../src/uapi/syscall.js';
 import { newMachine } from '../hw/ring-mock.js';
 import {
-  DEVICES,
   MemoryModel,
   type ModelRequest,
   type Operation,
   operation,
+  syscallOf,
 } from '../kernel/memory-model.js';
-import { byteOfChecksum, checksumOf } from '../stress/checksums.js';
-import { copyDriverUrl, copyInstances, DEVICE_PATHS } from '../stress/copy-machine.js';
+import { copyDriverUrls, copyInstances, DEVICE_PATHS } from '../stress/copy-machine.js';
 import { CopyQueue } from '../stress/copy-queue.js';
 
 const RUNS = Number(process.env.WD_MODEL_RUNS ?? 300);
@@ -89,6 +88,7 @@ class Subject {
     const before = this.#accesses.get(va) ?? Promise.resolve();
     const made = before.then(make).then(answered);
     this.#accesses.set(va, made);
+    hearLater(made);
   }
 
   /** Makes a system call; `answered` is called in the order of the answers. */
@@ -99,6 +99,7 @@ class Subject {
       return this.#heard;
     });
     this.#calls.add(made);
+    hearLater(made);
   }
 
   /** Everything under way is answered. */
@@ -107,6 +108,11 @@ class Subject {
     this.#accesses.clear();
     this.#calls.clear();
   }
+}
+
+/** Whoever waits for everything meets the error; nobody does when something else has failed before. */
+function hearLater(made: Promise<void>): void {
+  made.catch(() => {});
 }
 
 /** A host that makes processes; one run on it. */
@@ -120,21 +126,11 @@ class Run {
   }
 
   async explore(steps: readonly Step[]): Promise<void> {
-    const started = [];
     for (let count = 0; count < 2; count++) {
-      const number = this.#model.start();
-      this.#subjects.set(number, await Subject.open(await this.#createProcess()));
-      started.push({
-        kind: 'mmap',
-        process: number,
-        memory: 'demand',
-        bytes: 4 * PAGE_BYTES,
-        prefault: false,
-      });
-    }
-    for (const request of started as ModelRequest[]) {
-      this.#model.begin(request);
-      await this.#perform(request);
+      const process = this.#model.start();
+      this.#subjects.set(process, await Subject.open(await this.#createProcess()));
+      const memory = { memory: 'demand', bytes: 4 * PAGE_BYTES, prefault: false } as const;
+      await this.#issue({ kind: 'mmap', process, ...memory });
     }
     for (const step of steps) await this.#take(step);
     await this.#finish();
@@ -155,6 +151,11 @@ class Run {
 
   async #settle(): Promise<void> {
     for (const subject of this.#subjects.values()) await subject.settle();
+  }
+
+  async #issue(request: ModelRequest): Promise<void> {
+    this.#model.begin(request);
+    await this.#perform(request);
   }
 
   /** Begins a request; when the promise resolves, the next one can be made. */
@@ -185,7 +186,7 @@ class Run {
     await this.#settle();
     assert(this.#model.waiting.length === 0, `not answered: ${JSON.stringify(this.#model.waiting)}`);
     for (const number of this.#model.live) await this.#compare(number);
-    for (const number of this.#model.live) await this.#perform({ kind: 'exit', process: number });
+    for (const number of this.#model.live) await this.#issue({ kind: 'exit', process: number });
     await this.#settle();
   }
 

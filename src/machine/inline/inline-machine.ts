@@ -9,6 +9,7 @@ import { limits } from '../../base/limits.js';
 import { type Prng, prngStream } from '../../base/prng.js';
 import { TraceTail } from '../../base/trace.js';
 import { MiB } from '../../base/units.js';
+import type { CallRequest } from '../../coproc/calls.js';
 import type { Framework } from '../../coproc/framework.js';
 import type { Parameters, PolicyModule } from '../../coproc/policy.js';
 import { VirtualClock } from '../../hw/clock.js';
@@ -22,6 +23,7 @@ import { PhysicalMemory } from '../../hw/physical-memory.js';
 import type { Counters } from '../../uapi/syscall.js';
 import { builtinPolicies } from '../builtin-policies.js';
 import { installedTranslationCheck, type TranslationCheckFactory } from '../checking.js';
+import type { AnswerTo } from '../domain-calls.js';
 import type { DomainRequest, Domains } from '../domains.js';
 import { type CreatedProcess, engineLockHolder, KernelSide } from '../kernel-side.js';
 import {
@@ -204,6 +206,18 @@ export class InlineMachine {
 
   get framework(): Framework {
     return this.#kernelSide.framework;
+  }
+
+  /** A call of the framework, as docs/calls.md lists them: domains, policies, parameters, everything about coprocessors. */
+  call<Request extends CallRequest>(request: Request): Promise<AnswerTo<Request>> {
+    return new Promise((resolve) => {
+      this.#kernelSide.call(request, (answer) => {
+        this.#pump.userRuns();
+        // The answer to this request is of its kind: the table of the calls ties them.
+        resolve(answer as AnswerTo<Request>);
+      });
+      this.#pump.soon();
+    });
   }
 
   /** What the machine counted so far. */

@@ -178,8 +178,16 @@ class KernelThread {
       if (received === undefined) return;
       const request = received.message as MachineRequest;
       if (request.kind === 'shutdown') this.#ended = true;
+      else if (request.kind === 'call') this.#call(request);
       else this.#createProcess(request);
     }
+  }
+
+  #call({ sequence, request }: MachineRequest & { kind: 'call' }): void {
+    this.#kernelSide.call(request, (answer) => {
+      const plain = answer.isOk() ? { value: answer.value } : { error: answer.error };
+      this.#tell({ kind: 'answer', sequence, answer: plain });
+    });
   }
 
   #createProcess({ settings, port }: MachineRequest & { kind: 'createProcess' }): void {

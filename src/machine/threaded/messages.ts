@@ -6,10 +6,13 @@
  * returns to its event loop while it sleeps.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { Result } from 'neverthrow';
+import type { CallError } from '../../coproc/framework.js';
 import type { ContextIrq, RegisterImage, RegisterReplay, StepAnswer } from '../../hw/context-hardware.js';
 import type { QueueBinding } from '../../hw/coproc-port.js';
 import type { FaultModel } from '../../hw/fault-model.js';
 import type { SyscallReply, SyscallRequest } from '../../uapi/syscall.js';
+import type { CallAnswer } from '../domain-calls.js';
 import type { CreatedProcess } from '../kernel-side.js';
 import type { MachineConfig } from '../machine-config.js';
 import type { ProcessSettings } from '../process-settings.js';
@@ -39,11 +42,19 @@ export interface EngineThreadInit {
 /** Owner of the machine to the kernel thread. */
 export type MachineRequest =
   | { readonly kind: 'createProcess'; readonly settings: ProcessSettings; readonly port: MessagePort }
+  /** A call of the framework; the answer carries its sequence number. */
+  | { readonly kind: 'call'; readonly sequence: number; readonly request: unknown }
   | { readonly kind: 'shutdown' };
+
+/** A Result as plain data. */
+export type PlainAnswer =
+  | { readonly value: CallAnswer extends Result<infer Value, unknown> ? Value : never }
+  | { readonly error: CallError };
 
 /** Kernel thread to the owner of the machine. */
 export type MachineNews =
   | { readonly kind: 'ready'; readonly threadId: number | null }
+  | { readonly kind: 'answer'; readonly sequence: number; readonly answer: PlainAnswer }
   | { readonly kind: 'failed'; readonly reason: string };
 
 /** A process to the kernel thread. */

@@ -5,9 +5,11 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, type InvalidState, invalidState } from '../../base/errors.js';
+import type { CallRequest } from '../../coproc/calls.js';
 import { PhysicalMemory } from '../../hw/physical-memory.js';
 import { errno } from '../../uapi/errno.js';
 import type { Counters } from '../../uapi/syscall.js';
+import type { AnswerTo, CallAnswer } from '../domain-calls.js';
 import { checkConfig, type MachineConfig } from '../machine-config.js';
 import { MachineWords } from '../machine-words.js';
 import { mistakeInSettings, NO_PROCESS, type ProcessSettings } from '../process-settings.js';
@@ -25,6 +27,12 @@ export interface ThreadedMachineOptions {
   readonly engineWorkerUrl: URL;
 }
 
+const ENDED = 'the machine has ended; start another';
+
+function whyNot(news: MachineNews): string {
+  return news.kind === 'failed' ? news.reason : `it began with ${news.kind}`;
+}
+
 /** A machine of real threads. By itself it keeps no program running; `close` ends it. */
 export class ThreadedMachine {
   /** Thread id of the kernel thread under /proc/self/task; null where the system does not tell. */
@@ -35,6 +43,10 @@ export class ThreadedMachine {
   readonly #port: MessagePort;
   readonly #memory: PhysicalMemory;
   readonly #words: MachineWords;
+  /** Calls of the framework that are under way. */
+  readonly #calls = new Map<number, (answer: CallAnswer) => void>();
+  #sequence = 0;
+  #ended = false;
 
   private constructor({ config, driverUrls, kernelWorkerUrl, engineWorkerUrl }: ThreadedMachineOptions) {
     this.#memory = PhysicalMemory.create(config.memoryBytes);
@@ -61,11 +73,14 @@ export class ThreadedMachine {
     if (checked.isErr()) return err(checked.error);
     const machine = new ThreadedMachine(options);
     const news = await machine.#firstNews();
-    if (news.kind === 'failed') return err(invalidState(`the machine could not start: ${news.reason}`));
+    if (news.kind !== 'ready') return err(invalidState(`the machine could not start: ${whyNot(news)}`));
     machine.kernelThreadId = news.threadId;
+    // The listener comes before unref: attached afterwards it would hold the program open.
+    machine.#port.on('message', (later: MachineNews) => machine.#hear(later));
     // From here on the machine by itself keeps nobody alive.
     machine.#worker.unref();
     machine.#port.unref();
+    void machine.#exited.then(() => machine.#end());
     return ok(machine);
   }
 
@@ -79,7 +94,19 @@ export class ThreadedMachine {
       this.#send({ kind: 'createProcess', settings, port }, [port]),
     );
     if (typeof platform !== 'number') return ok(platform);
-    return err(invalidState(platform === -errno.EIO ? 'the machine has ended' : NO_PROCESS));
+    return err(invalidState(platform === -errno.EIO ? ENDED : NO_PROCESS));
+  }
+
+  /** A call of the framework, as docs/calls.md lists them: domains, policies, parameters, everything about coprocessors. */
+  call<Request extends CallRequest>(request: Request): Promise<AnswerTo<Request>> {
+    if (this.#ended) return Promise.resolve(err(invalidState(ENDED)));
+    const sequence = ++this.#sequence;
+    this.#port.ref();
+    return new Promise((resolve) => {
+      // The answer to this request is of its kind: the table of the calls ties them.
+      this.#calls.set(sequence, resolve as (answer: CallAnswer) => void);
+      this.#send({ kind: 'call', sequence, request }, []);
+    });
   }
 
   /** What the machine counted so far: not a system call. */
@@ -105,6 +132,24 @@ export class ThreadedMachine {
     this.#send({ kind: 'shutdown' }, []);
     await this.#exited;
     this.#port.close();
+  }
+
+  #hear(news: MachineNews): void {
+    if (news.kind !== 'answer') return;
+    const { answer } = news;
+    this.#answer(news.sequence, 'error' in answer ? err(answer.error) : ok(answer.value));
+  }
+
+  #answer(sequence: number, answer: CallAnswer): void {
+    this.#calls.get(sequence)?.(answer);
+    this.#calls.delete(sequence);
+    if (this.#calls.size === 0) this.#port.unref();
+  }
+
+  /** The kernel thread is gone: nobody answers any more. */
+  #end(): void {
+    this.#ended = true;
+    for (const sequence of [...this.#calls.keys()]) this.#answer(sequence, err(invalidState(ENDED)));
   }
 
   #send(request: MachineRequest, transfer: MessagePort[]): void {

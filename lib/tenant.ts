@@ -1,0 +1,99 @@
+/**
+ * A tenant of a pool: a part of a program, or a customer of it, with a fair share of the devices of its own. It is a
+ * process of the pool's machine; with `isolation: 'context'` in a domain of its own, with memory that nothing of any
+ * other tenant's can reach and time slices of each device, otherwise beside the pool's own, sharing its time in bytes.
+ *
+ * Its process is created by its first call.
+ */
+import { err, ok, type Result, ResultAsync } from 'neverthrow';
+import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
+import { limits } from '../src/base/limits.js';
+import type { Input } from './input.js';
+import type { WdOutput } from './one-shot.js';
+import type { CompressOptions, DecompressOptions } from './options.js';
+import type { Pool, PoolDescription } from './pool.js';
+
+/** How a tenant is kept apart. */
+export type Isolation = 'queue' | 'context';
+
+/** What `domain` takes. */
+export interface TenantOptions {
+  /** `queue` (default): queues of its own on shared contexts. `context`: a domain of its own. */
+  readonly isolation?: Isolation;
+  /** Its share among the tenants and the pool itself, whose is 1: a whole number from 1 to 255, default 1. */
+  readonly weight?: number;
+}
+
+/** Options of a tenant, complete and checked. */
+export type CheckedTenantOptions = Required<TenantOptions>;
+
+/** Opens the process of a tenant. */
+export type OpenTenant = (name: string, options: CheckedTenantOptions) => Promise<Result<Pool, WdError>>;
+
+const CLOSED = 'the tenant is closed; ask the pool for another one';
+
+/** A tenant by its name. Calls answer as those of the pool do. */
+export class Tenant {
+  readonly name: string;
+  readonly #open: () => Promise<Result<Pool, WdError>>;
+  #pool: Promise<Result<Pool, WdError>> | null = null;
+  #closed = false;
+
+  /** Made by `Pool.domain`. @internal */
+  constructor(name: string, open: () => Promise<Result<Pool, WdError>>) {
+    this.name = name;
+    this.#open = open;
+  }
+
+  /** As `Pool.compress`; the first call also fails when the tenant cannot be created. */
+  compress(input: Input, options?: CompressOptions): ResultAsync<WdOutput, WdError> {
+    return this.#opened().andThen((pool) => pool.compress(input, options));
+  }
+
+  /** As `Pool.decompress`, likewise. */
+  decompress(input: Input, options?: DecompressOptions): ResultAsync<WdOutput, WdError> {
+    return this.#opened().andThen((pool) => pool.decompress(input, options));
+  }
+
+  /** What it is made of now; creates it if there was no call yet. */
+  describe(): ResultAsync<PoolDescription, WdError> {
+    return this.#opened().andThen((pool) => ResultAsync.fromSafePromise(pool.describe()));
+  }
+
+  /** Ends its process, and its domain, after the calls under way. Later calls are InvalidState. */
+  close(): ResultAsync<void, WdError> {
+    this.#closed = true;
+    return new ResultAsync(this.#pool ?? Promise.resolve(err(invalidState(CLOSED))))
+      .andThen((pool) => pool.close())
+      .orElse(() => ok(undefined));
+  }
+
+  #opened(): ResultAsync<Pool, WdError> {
+    if (this.#closed) return new ResultAsync(Promise.resolve(err(invalidState(CLOSED))));
+    this.#pool ??= this.#open();
+    return new ResultAsync(this.#pool);
+  }
+}
+
+/** The options of a tenant, checked. */
+export function checkTenant(
+  name: unknown,
+  { isolation = 'queue', weight = 1 }: TenantOptions,
+): Result<CheckedTenantOptions, InvalidArgument> {
+  if (typeof name !== 'string' || name === '' || name.length > limits.TENANT_NAME_LENGTH_MAX) {
+    const expected = `a name of 1 to ${limits.TENANT_NAME_LENGTH_MAX} characters`;
+    return err(invalidArgument({ argument: 'name', value: name, expected }));
+  }
+  if (isolation !== 'queue' && isolation !== 'context') {
+    return err(
+      invalidArgument({ argument: 'isolation', value: isolation, expected: '"queue" or "context"' }),
+    );
+  }
+  const most = limits.TENANT_WEIGHT_MAX;
+  if (!Number.isInteger(weight) || weight < 1 || weight > most) {
+    return err(
+      invalidArgument({ argument: 'weight', value: weight, expected: `a whole number from 1 to ${most}` }),
+    );
+  }
+  return ok({ isolation, weight });
+}
