@@ -175,7 +175,7 @@ export class Pool {
    */
   domain(name: string, options: TenantOptions = {}): Tenant {
     const known = this.#tenants.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined && !known.closed) return known;
     const tenant = new Tenant(name, () => this.#openTenant(name, options));
     this.#tenants.set(name, tenant);
     return tenant;

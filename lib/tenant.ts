@@ -45,6 +45,11 @@ export class Tenant {
     this.#open = open;
   }
 
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** As `Pool.compress`; the first call also fails when the tenant cannot be created. */
   compress(input: Input, options?: CompressOptions): ResultAsync<WdOutput, WdError> {
     return this.#opened().andThen((pool) => pool.compress(input, options));

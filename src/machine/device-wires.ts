@@ -6,6 +6,7 @@
  * complete at once. One that does not acknowledge in time is reported (hazards S18, S19); what it owes is complete
  * when it acknowledges after all, or is gone, never because time has passed: until then it may still use the frames.
  */
+import type { Trace } from '../base/trace.js';
 import type { Clock } from '../hw/clock.js';
 import { INSTANCE_WORDS, instanceWord } from '../hw/instance-words.js';
 import type { IommuMessage } from '../hw/iommu/translation.js';
@@ -36,6 +37,7 @@ export class DeviceWires {
   readonly #words: Int32Array;
   readonly #wakeEngine: (deviceId: number) => void;
   readonly #bound: AcknowledgementBound | null;
+  readonly #trace: Trace | null;
   readonly #alarm: OverdueAlarm | null;
   readonly #alive = new Set<number>();
   /** Devices that were reported and still owe something. */
@@ -50,7 +52,9 @@ export class DeviceWires {
     words: Int32Array,
     wakeEngine: (deviceId: number) => void,
     bound: AcknowledgementBound | null = null,
+    trace: Trace | null = null,
   ) {
+    this.#trace = trace;
     this.#words = words;
     this.#wakeEngine = wakeEngine;
     this.#bound = bound;
@@ -67,8 +71,8 @@ export class DeviceWires {
   /** What the IOMMU sends. */
   send(message: IommuMessage): void {
     const { type, id, rid, payloadHigh, payloadLow } = message;
-    if (type === 'invalidationRequest') this.#request(id, [rid]);
-    else if (type === 'drainRequest') this.#request(id, [...this.#alive]);
+    if (type === 'invalidationRequest') this.#request(id, [rid], 'invalidation sent');
+    else if (type === 'drainRequest') this.#request(id, [...this.#alive], 'drain sent');
     else this.#respond(rid, type === 'pageGroupResponse' ? payloadHigh : payloadLow, payloadHigh >>> 12);
   }
 
@@ -103,12 +107,13 @@ export class DeviceWires {
   }
 
   /** Counted for every device, so that one that is powered on later starts from the right number. */
-  #request(id: number, deviceIds: readonly number[]): void {
+  #request(id: number, deviceIds: readonly number[], point: string): void {
     const sinceNs = this.#bound?.clock.nowNs() ?? 0;
     const asked: PendingRequest[] = [];
     for (const deviceId of deviceIds) {
       const word = deviceId * INSTANCE_WORDS + instanceWord.INVALIDATIONS_REQUESTED;
       const count = (Atomics.add(this.#words, word, 1) + 1) | 0;
+      this.#trace?.emit(point, deviceId, count);
       if (this.#alive.has(deviceId)) asked.push({ id, deviceId, count, sinceNs });
     }
     if (asked.length === 0) return this.completed(id);
@@ -122,6 +127,7 @@ export class DeviceWires {
     for (const pending of this.#pending) (isOver(pending) ? over : open).push(pending);
     if (over.length === 0) return;
     this.#pending = open;
+    for (const { deviceId, count } of over) this.#trace?.emit('acknowledged', deviceId, count);
     for (const deviceId of this.#reported) if (!owes(open, deviceId)) this.#reported.delete(deviceId);
     this.#watch();
     const stillOpen = new Set(open.map(({ id }) => id));

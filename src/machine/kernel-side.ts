@@ -92,7 +92,8 @@ export class KernelSide {
     words.iommuRegisters.reset();
     this.#threads = new AccessEpochs(words.accessEpochs);
     const frames = new FrameTable(memory);
-    this.wires = new DeviceWires(words.instances, wakeEngine, { clock, timeoutNs, unresponsive });
+    const bound = { clock, timeoutNs, unresponsive };
+    this.wires = new DeviceWires(words.instances, wakeEngine, bound, parts.trace ?? null);
     const iommu = new Iommu({
       memory,
       registers: words.iommuRegisters,
