@@ -42,7 +42,9 @@ const sources = [
   'lib',
   'drivers',
   // Programs, and what they share with tests.
-  ...['bench', 'checking', 'docs', 'hw', 'stress', 'vectors'].map((folder) => join('test', folder)),
+  ...['bench', 'checking', 'coproc', 'docs', 'hw', 'stress', 'study', 'vectors'].map((folder) =>
+    join('test', folder),
+  ),
   'tsconfig.json',
   'package.json',
 ];

@@ -8,7 +8,7 @@ import { limits } from '../src/base/limits.js';
 import type { Counters, Platform } from '../src/uapi/syscall.js';
 import { Admission } from './admission.js';
 import { blockRunBytes } from './block-run.js';
-import { CtxDirectory, type QueueInUse } from './ctx-directory.js';
+import { CtxDirectory } from './ctx-directory.js';
 import { type DeviceInfo, listDevices } from './devices.js';
 import { DmaMemory } from './dma-memory.js';
 import { aborted, noDevice } from './failures.js';
@@ -16,10 +16,11 @@ import { INPUT_TYPES, type Input, inputBytes } from './input.js';
 import type { Call, WdOutput } from './one-shot.js';
 import type { CompressOptions, DecompressOptions } from './options.js';
 import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
+import type { PoolDescription } from './pool-description.js';
 import { type Prepared, PreparedOperations } from './prepared.js';
 import { Requests } from './requests.js';
 import { decideRoute, NO_DEVICE_LEFT } from './route.js';
-import { checkTenant, type OpenTenant, Tenant, type TenantOptions } from './tenant.js';
+import { checkTenant, type OpenTenant, Tenant, type TenantOptions, type TenantPool } from './tenant.js';
 import type { UserDriver } from './user-driver.js';
 import type { Explanation } from './via.js';
 
@@ -39,16 +40,6 @@ export interface PoolSource {
 export interface ExplainQuery extends CompressOptions {
   readonly op: string;
   readonly bytes: number;
-}
-
-/** What a pool is made of now. */
-export interface PoolDescription {
-  readonly pid: number;
-  /** PASID of the process on its devices; absent before the first queue is open. */
-  readonly pasid?: number;
-  readonly devices: readonly string[];
-  readonly queues: readonly QueueInUse[];
-  readonly counters: Counters;
 }
 
 /** One operation with its options, checked once. */
@@ -214,7 +205,7 @@ export class Pool {
     await this.#source.end();
   }
 
-  async #openTenant(name: string, options: TenantOptions): Promise<Result<Pool, WdError>> {
+  async #openTenant(name: string, options: TenantOptions): Promise<Result<TenantPool, WdError>> {
     const { openTenant } = this.#source;
     if (this.#closing !== null) return err(invalidState('the pool is closed; open another one'));
     if (openTenant === undefined) return err(invalidState('this pool has no tenants; open one with wd.open'));

@@ -11,7 +11,7 @@ import { limits } from '../src/base/limits.js';
 import type { Input } from './input.js';
 import type { WdOutput } from './one-shot.js';
 import type { CompressOptions, DecompressOptions } from './options.js';
-import type { Pool, PoolDescription } from './pool.js';
+import type { PoolDescription } from './pool-description.js';
 
 /** How a tenant is kept apart. */
 export type Isolation = 'queue' | 'context';
@@ -27,20 +27,31 @@ export interface TenantOptions {
 /** Options of a tenant, complete and checked. */
 export type CheckedTenantOptions = Required<TenantOptions>;
 
+/** The pool of its own that a tenant has: a `Pool`. */
+export interface TenantPool {
+  compress(input: Input, options?: CompressOptions): ResultAsync<WdOutput, WdError>;
+  decompress(input: Input, options?: DecompressOptions): ResultAsync<WdOutput, WdError>;
+  describe(): Promise<PoolDescription>;
+  close(): ResultAsync<void, WdError>;
+}
+
 /** Opens the process of a tenant. */
-export type OpenTenant = (name: string, options: CheckedTenantOptions) => Promise<Result<Pool, WdError>>;
+export type OpenTenant = (
+  name: string,
+  options: CheckedTenantOptions,
+) => Promise<Result<TenantPool, WdError>>;
 
 const CLOSED = 'the tenant is closed; ask the pool for another one';
 
 /** A tenant by its name. Calls answer as those of the pool do. */
 export class Tenant {
   readonly name: string;
-  readonly #open: () => Promise<Result<Pool, WdError>>;
-  #pool: Promise<Result<Pool, WdError>> | null = null;
+  readonly #open: () => Promise<Result<TenantPool, WdError>>;
+  #pool: Promise<Result<TenantPool, WdError>> | null = null;
   #closed = false;
 
   /** Made by `Pool.domain`. @internal */
-  constructor(name: string, open: () => Promise<Result<Pool, WdError>>) {
+  constructor(name: string, open: () => Promise<Result<TenantPool, WdError>>) {
     this.name = name;
     this.#open = open;
   }
@@ -73,7 +84,7 @@ export class Tenant {
       .orElse(() => ok(undefined));
   }
 
-  #opened(): ResultAsync<Pool, WdError> {
+  #opened(): ResultAsync<TenantPool, WdError> {
     if (this.#closed) return new ResultAsync(Promise.resolve(err(invalidState(CLOSED))));
     this.#pool ??= this.#open();
     return new ResultAsync(this.#pool);

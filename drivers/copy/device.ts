@@ -19,13 +19,16 @@ import {
   copyProgress,
   copyRegisters,
   copySqe,
+  copyState,
   copyStatus,
   PROGRESS_VERSION,
   RESERVED_FROM,
+  STATE_VERSION,
 } from './layout.js';
 
 const sqe = copySqe.fields;
 const progress = copyProgress.fields;
+const state = copyState.fields;
 const SEGMENT_BYTES = limits.SEGMENT_INPUT_BYTES;
 const segmentNs = (bytes: number): number => bytes * 0.1;
 
@@ -63,9 +66,37 @@ class CopyDevice implements DeviceModel {
     return this.#requests;
   }
 
+  saveState(): Uint8Array {
+    const saved = new Uint8Array(copyState.bytes);
+    const view = new DataView(saved.buffer);
+    state.version.write(view, 0, STATE_VERSION);
+    state.requests.write(view, 0, this.#requests);
+    return saved;
+  }
+
+  loadState(saved: Uint8Array): boolean {
+    const view = new DataView(saved.buffer, saved.byteOffset, saved.length);
+    if (saved.length !== copyState.bytes || state.version.read(view, 0) !== STATE_VERSION) return false;
+    this.#requests = state.requests.read(view, 0);
+    return true;
+  }
+
+  /** A request that has not begun, or one between two segments. */
+  canResume({ sqe: view, progress: kept }: SqeRequest): boolean {
+    const done = progress.done.read(kept, 0);
+    if (progress.version.read(kept, 0) !== PROGRESS_VERSION) return isZero(kept);
+    const bytes = sqe.bytes.read(view, 0);
+    return done === bytes || (done < bytes && done % SEGMENT_BYTES === 0);
+  }
+
   reset(): void {
     this.#requests = 0;
   }
+}
+
+function isZero(view: DataView): boolean {
+  for (let at = 0; at < view.byteLength; at++) if (view.getUint8(at) !== 0) return false;
+  return true;
 }
 
 function isMalformed(view: DataView): boolean {

@@ -25,6 +25,13 @@ export const copyProgress = defineLayout('copy progress', 12, 'drivers/copy/SPEC
 });
 export const PROGRESS_VERSION = 1;
 
+/** Section 5: what is kept between requests. */
+export const copyState = defineLayout('copy state', 8, 'drivers/copy/SPEC.md section 5', {
+  version: { at: 0, doc: 'of this layout' },
+  requests: { at: 4, doc: 'register REQUESTS' },
+});
+export const STATE_VERSION = 1;
+
 export const copyOperation = { copy: 1, fill: 2, compare: 3, crc32c: 4 } as const;
 export type CopyOperation = keyof typeof copyOperation;
 

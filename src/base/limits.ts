@@ -95,6 +95,8 @@ export const limits = {
   REQUEST_BYTES_MAX: 8 * MiB,
   /** What a model that can resume a request may note about how far it came, bytes. */
   REQUEST_PROGRESS_BYTES: 64,
+  /** What a model keeps between requests, bytes, when its context moves to another instance: memory of a firmware counts. */
+  MODEL_STATE_BYTES_MAX: 16 * MiB,
   /** Bytes that a request is charged at least: a flood of empty ones must not hold its turn for long. */
   REQUEST_BYTES_CHARGED_MIN: 256,
   /** Bytes that one queue is served before the engine turns to the next (deficit round robin). */

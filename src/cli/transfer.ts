@@ -2,7 +2,7 @@
  * The work itself: opens the queues, moves the source through the device into the sink, and has node:zlib read the
  * compressed side. Memory is bounded: a piece is read when the device, the verifier and the sink have room.
  */
-import type { PoolDescription } from '../../lib/pool.js';
+import type { PoolDescription } from '../../lib/pool-description.js';
 import type { Counters } from '../uapi/syscall.js';
 import { type CliRequest, libraryFormat } from './arguments.js';
 import { CliError, libraryError } from './cli-error.js';

@@ -158,6 +158,15 @@ const coprocessorDetails = object({
   ),
 });
 
+/** Shapes of which answers consist, by the names that they have for people. */
+export const answerShapes: Readonly<Record<string, ObjectShape>> = {
+  'domain entry': domainEntry,
+  'coprocessor entry': coprocessorEntry,
+  'vcoproc entry': vcoprocEntry,
+  'coprocessor details': coprocessorDetails,
+  'vcoproc details': vcoprocDetails,
+};
+
 /** Shape of what each call answers; null where it answers null. */
 export const callResults: { readonly [Name in keyof CallResults]: Shape | null } = {
   createDomain: domainEntry,

@@ -27,6 +27,11 @@ export class SavedRegisters {
     return this.#stack.length;
   }
 
+  /** A doorbell is stacked: what registers say after it is known to the device alone. */
+  get rings(): boolean {
+    return this.#stack.some(({ offset }) => this.#spec(offset)?.access === 'doorbell');
+  }
+
   /** The context was stopped; nothing is stacked. */
   save(image: RegisterImage): void {
     this.#image = [...image];

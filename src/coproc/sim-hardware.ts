@@ -24,29 +24,7 @@ import { errno } from '../uapi/errno.js';
 import { SimContext, type SimContextOptions } from './sim-context.js';
 import { arrivalAfterArrival, arrivalAfterEnd, firstArrival, type SimArrival } from './sim-load.js';
 import type { SimMemory } from './sim-memory.js';
-
-/** What a step costs, ns: always the same, or from `least` to `most`, equally likely. */
-export type SimCost = number | { readonly least: number; readonly most: number };
-
-/** What the steps of a switch cost; 0 where absent, and then answered at once. */
-export interface SimCosts {
-  readonly stop?: SimCost;
-  readonly save?: SimCost;
-  /** Of a start that loads a context; both of the following. */
-  readonly restore?: SimCost;
-  readonly start?: SimCost;
-}
-
-/** The steps that can go wrong. */
-export type SimStep = 'create' | 'destroy' | 'stop' | 'save' | 'start' | 'resetContext' | 'resetDevice';
-
-/** How a step goes wrong. */
-export type SimFault =
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'retryIn'; readonly ns: number }
-  /** It is done, and answered so much later. */
-  | { readonly kind: 'late'; readonly ns: number }
-  | { readonly kind: 'silent' };
+import { type SimCost, type SimCosts, type SimFaults, SimSteps } from './sim-steps.js';
 
 export interface SimHardwareOptions {
   readonly clock: Clock;
@@ -65,15 +43,9 @@ export interface SimHardwareOptions {
   /** What `live` registers of a context answer, and who is told of its `doorbell` registers; asked when it is created. */
   readonly hooksOf?: (context: number) => RegisterHooks;
   /** Asked at each step: null, or what goes wrong. `context` is null for the whole device. */
-  readonly faultOf?: (step: SimStep, context: number | null) => SimFault | null;
+  readonly faultOf?: SimFaults;
   /** Told of each request that is over. */
   readonly finished?: (context: number, arrivedNs: number, finishedNs: number) => void;
-}
-
-/** A step that was not answered yet. */
-interface InFlight {
-  readonly cancel: CancelAlarm;
-  readonly fail: () => void;
 }
 
 const DONE: StepAnswer = { kind: 'done' };
@@ -85,13 +57,13 @@ export class SimHardware implements ContextHardware {
   readonly description: DeviceDescription;
   readonly #options: SimHardwareOptions;
   readonly #clock: Clock;
+  readonly #costs: Required<SimCosts>;
   readonly #prng: Prng;
   readonly #contexts = new Map<number, SimContext>();
   readonly #executedNs = new Map<number, number>();
-  readonly #inFlight = new Set<InFlight>();
+  readonly #steps: SimSteps;
   #receive: (irq: ContextIrq) => void = () => {};
   #isShared = false;
-  #isLost = false;
   /** Whose registers can be reached: from its start until they are saved. */
   #loaded: SimContext | null = null;
   #isExecuting = false;
@@ -104,7 +76,9 @@ export class SimHardware implements ContextHardware {
     const { instance = 'sim0', deviceId = 0, registers = [], clock } = options;
     this.#options = options;
     this.#clock = clock;
+    this.#costs = { stop: 0, save: 0, restore: 0, start: 0, ...options.costs };
     this.#prng = options.prng ?? prngStream(0, instance);
+    this.#steps = new SimSteps({ clock, prng: this.#prng, faultOf: options.faultOf ?? (() => null) });
     this.instance = instance;
     this.deviceId = deviceId;
     this.description = {
@@ -162,25 +136,25 @@ export class SimHardware implements ContextHardware {
 
   /** Resets itself without being asked: what is in flight fails. */
   crash(reason: string): void {
-    const steps = this.#takeInFlight();
+    const fail = this.#steps.abort();
     this.#powerOn();
     this.#receive({ kind: 'reset', reason });
-    for (const { fail } of steps) fail();
+    fail();
   }
 
   /** Is gone for good. */
   lose(reason: string): void {
-    const steps = this.#takeInFlight();
+    const fail = this.#steps.abort();
     this.#powerOn();
-    this.#isLost = true;
+    this.#steps.lose();
     this.#receive({ kind: 'lost', reason });
-    for (const { fail } of steps) fail();
+    fail();
   }
 
   // What the framework calls.
 
   createContext(context: number, done: Done): void {
-    this.#step('create', context, 0, done, -errno.EIO, () => {
+    this.#steps.perform({ step: 'create', context, failure: -errno.EIO }, done, () => {
       assert(!this.#contexts.has(context), `context ${context} is not in use`);
       const options = this.#options.contextOf(context);
       this.#contexts.set(context, new SimContext(context, options, this.#powerOnRegisters(context)));
@@ -189,7 +163,7 @@ export class SimHardware implements ContextHardware {
   }
 
   destroyContext(context: number, done: Done): void {
-    this.#step('destroy', context, 0, done, -errno.EIO, () => {
+    this.#steps.perform({ step: 'destroy', context, failure: -errno.EIO }, done, () => {
       assert(this.#loaded?.number !== context, `context ${context} is not loaded when it is destroyed`);
       this.#context(context).cancelArrival();
       this.#contexts.delete(context);
@@ -213,8 +187,8 @@ export class SimHardware implements ContextHardware {
     if (kind === 'silent') return;
     if (kind === 'late') this.#stopLate(loaded!, done);
     else {
-      const cost = this.#cost(this.#options.costs?.stop);
-      this.#step('stop', number, cost, done, NO_ANSWER, () => {
+      const request = { step: 'stop', context: number, cost: this.#costs.stop, failure: NO_ANSWER } as const;
+      this.#steps.perform<StepAnswer>(request, done, () => {
         const answer = this.#stop(loaded);
         return () => answer;
       });
@@ -222,9 +196,9 @@ export class SimHardware implements ContextHardware {
   }
 
   saveRegisters(context: number, done: (image: RegisterImage) => void): void {
-    const cost = this.#cost(this.#options.costs?.save);
     const initial = this.description.registers.map(({ reset }) => reset);
-    this.#step('save', context, cost, done, initial, () => {
+    const request = { step: 'save', context, cost: this.#costs.save, failure: initial } as const;
+    this.#steps.perform<RegisterImage>(request, done, () => {
       assert(!this.#isExecuting, 'registers are saved of a context that is stopped');
       const image = this.#contexts.get(context)?.registers.image() ?? initial;
       this.#loaded = null;
@@ -234,8 +208,7 @@ export class SimHardware implements ContextHardware {
 
   start(context: number, accesses: readonly RegisterReplay[], done: (answer: StepAnswer) => void): void {
     const isResumed = this.#loaded?.number === context && accesses.length === 0;
-    const { costs } = this.#options;
-    const cost = isResumed ? 0 : this.#cost(costs?.restore) + this.#cost(costs?.start);
+    const cost = isResumed ? 0 : sumOf(this.#costs.restore, this.#costs.start);
     const started = (answer: StepAnswer): void => {
       done(answer);
       const loaded = this.#loaded;
@@ -246,12 +219,16 @@ export class SimHardware implements ContextHardware {
     this.#commands += 1;
     const command = this.#commands;
     const start = (): StepAnswer => (this.#commands === command ? this.#start(context, accesses) : NO_ANSWER);
-    this.#step('start', context, cost, started, NO_ANSWER, () => start);
+    this.#steps.perform<StepAnswer>(
+      { step: 'start', context, cost, failure: NO_ANSWER },
+      started,
+      () => start,
+    );
   }
 
   resetContext(context: number, done: (answer: StepAnswer) => void): void {
     this.#commands += 1;
-    this.#step('resetContext', context, 0, done, NO_ANSWER, () => {
+    this.#steps.perform<StepAnswer>({ step: 'resetContext', context, failure: NO_ANSWER }, done, () => {
       this.#halt();
       this.#contexts.get(context)?.drop();
       return () => DONE;
@@ -261,7 +238,7 @@ export class SimHardware implements ContextHardware {
   resetDevice(done: (answer: StepAnswer) => void): void {
     // One that will not be reset is cut off from memory by others: nothing that it does counts.
     this.#halt();
-    this.#step('resetDevice', null, 0, done, NO_ANSWER, () => {
+    this.#steps.perform<StepAnswer>({ step: 'resetDevice', context: null, failure: NO_ANSWER }, done, () => {
       this.#powerOn();
       return () => DONE;
     });
@@ -269,7 +246,7 @@ export class SimHardware implements ContextHardware {
 
   attachQueue(context: number, { queueNumber }: QueueBinding, done: Done): void {
     const owner = this.#contexts.get(context);
-    if (this.#isLost || owner === undefined) {
+    if (this.#steps.isLost || owner === undefined) {
       done(-errno.EIO);
       return;
     }
@@ -347,7 +324,7 @@ export class SimHardware implements ContextHardware {
   #stopLate(loaded: SimContext, done: (answer: StepAnswer) => void): void {
     const afterNs = loaded.stop.kind === 'late' ? loaded.stop.afterNs : 0;
     const command = this.#commands;
-    this.#answerAfter(afterNs, done, NO_ANSWER, () => {
+    this.#steps.answerAfter(afterNs, done, NO_ANSWER, () => {
       if (this.#commands === command) this.#halt();
       return DONE;
     });
@@ -420,62 +397,6 @@ export class SimHardware implements ContextHardware {
     this.#contexts.clear();
   }
 
-  // Answers.
-
-  /**
-   * Performs a step, unless something is to go wrong with it: `begin` at once, and what it answers when the cost has
-   * passed.
-   */
-  #step<Answer>(
-    step: SimStep,
-    context: number | null,
-    costNs: number,
-    done: (answer: Answer) => void,
-    failure: Answer,
-    begin: () => () => Answer,
-  ): void {
-    if (this.#isLost) {
-      done(failure);
-      return;
-    }
-    const fault = this.#options.faultOf?.(step, context) ?? null;
-    if (fault === null) this.#answerAfter(costNs, done, failure, begin());
-    else if (fault.kind === 'late') this.#answerAfter(costNs + fault.ns, done, failure, begin());
-    else if (fault.kind === 'retryIn' || fault.kind === 'failed') {
-      const isStepAnswer = typeof failure === 'object' && failure !== null && 'kind' in failure;
-      done(isStepAnswer ? (fault as Answer) : failure);
-    }
-  }
-
-  #answerAfter<Answer>(
-    ns: number,
-    done: (answer: Answer) => void,
-    failure: Answer,
-    answer: () => Answer,
-  ): void {
-    if (ns === 0) {
-      done(answer());
-      return;
-    }
-    const cancel = this.#clock.alarm(ns, () => {
-      this.#inFlight.delete(step);
-      done(answer());
-    });
-    const step: InFlight = { cancel, fail: () => done(failure) };
-    this.#inFlight.add(step);
-  }
-
-  #takeInFlight(): InFlight[] {
-    const steps = [...this.#inFlight];
-    this.#inFlight.clear();
-    for (const { cancel } of steps) cancel();
-    return steps;
-  }
-
-  #cost(cost: SimCost = 0): number {
-    return typeof cost === 'number' ? cost : cost.least + this.#prng.below(cost.most - cost.least + 1);
-  }
-
   #context(number: number): SimContext {
     const context = this.#contexts.get(number);
     assert(context !== undefined, `context ${number} exists`);
@@ -485,6 +406,14 @@ export class SimHardware implements ContextHardware {
   #ownerOf(queueNumber: number): SimContext | undefined {
     return [...this.#contexts.values()].find(({ queues }) => queues.has(queueNumber));
   }
+}
+
+/** The cost of two steps in one, drawn once. */
+function sumOf(a: SimCost, b: SimCost): SimCost {
+  const [first, second] = [a, b].map((cost) =>
+    typeof cost === 'number' ? { least: cost, most: cost } : cost,
+  );
+  return { least: first!.least + second!.least, most: first!.most + second!.most };
 }
 
 function noModel(): never {

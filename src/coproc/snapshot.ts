@@ -7,6 +7,7 @@ import type { Scheduler } from './scheduler.js';
 import type { SwitchSnapshot } from './switch-statistics.js';
 import type { Vcoproc, VcoprocState } from './vcoproc.js';
 
+/** Everything about one vcoproc at one moment. */
 export interface VcoprocSnapshot {
   readonly id: number;
   readonly domainId: number;
@@ -26,6 +27,7 @@ export interface VcoprocSnapshot {
   readonly policy: Parameters;
 }
 
+/** Everything about one coproc at one moment. */
 export interface CoprocSnapshot {
   readonly instance: string;
   readonly phase: Scheduler['phase'];

@@ -5,6 +5,7 @@
 /** Buckets of a histogram: bucket n counts durations below 2^n ns and not below 2^(n-1). */
 const BUCKETS = 48;
 
+/** What the switches of one coproc cost, up to one moment. */
 export interface SwitchSnapshot {
   /** Switches in, and out. */
   readonly entered: number;

@@ -29,6 +29,7 @@ export const vcoprocState = {
   /** Out of service for good: it failed too often, or its coproc did. */
   ISOLATED: 'ISOLATED',
 } as const;
+/** One of `vcoprocState`. */
 export type VcoprocState = (typeof vcoprocState)[keyof typeof vcoprocState];
 
 const allowed: Readonly<Record<VcoprocState, readonly VcoprocState[]>> = {
@@ -279,6 +280,8 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
 
   #read(offset: number, width: 32 | 64, done: (value: number) => void): boolean {
     if (this.#registers === 'moving') return false;
+    // It is about to be loaded for the doorbell, unless it never will be again.
+    if (this.#saved.rings && this.#state !== vcoprocState.ISOLATED) return false;
     if (this.#registers === 'loaded') this.#hardware.readRegister(offset, width, done);
     else done(this.#saved.read(offset));
     return true;

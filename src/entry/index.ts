@@ -32,7 +32,8 @@ export type {
   Route,
 } from '../../lib/options.js';
 export type { PieceResult } from '../../lib/piece-streams.js';
-export { type ExplainQuery, Pool, type PoolDescription, type Session } from '../../lib/pool.js';
+export { type ExplainQuery, Pool, type Session } from '../../lib/pool.js';
+export type { PoolDescription } from '../../lib/pool-description.js';
 export { type Isolation, Tenant, type TenantOptions } from '../../lib/tenant.js';
 export type { Explanation, Path, Via } from '../../lib/via.js';
 export type * from '../base/errors.js';

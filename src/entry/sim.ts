@@ -15,6 +15,7 @@ export type { InlinePlatform } from '../machine/inline/inline-platform.js';
 export type { InstanceConfig, MachineConfig } from '../machine/machine-config.js';
 export type { ThreadedPlatform } from '../machine/threaded/threaded-platform.js';
 export type { Counters, Platform, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
+export * from './control.js';
 export {
   InlineMachine as Machine,
   type InlineMachineOptions,

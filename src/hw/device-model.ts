@@ -120,6 +120,16 @@ export interface DeviceModel {
   liveRegister?(name: string): number;
   /** Optional: a `doorbell` register was written. */
   registerWritten?(name: string, value: number): void;
+  /**
+   * Optional, for contexts that move to another instance: what the model keeps between requests, as plain data with a
+   * version; null when it cannot be moved as it is. A model without it keeps its contexts where they are. Called between
+   * two yields, while its context is not loaded.
+   */
+  saveState?(): Uint8Array | null;
+  /** Optional: takes such data, from wherever it comes; false, and nothing taken, when it is none of this model's. */
+  loadState?(state: Uint8Array): boolean;
+  /** Optional, with preemption `resume`: whether `execute` can go on from SQE and `progress`, which come from elsewhere. */
+  canResume?(request: SqeRequest): boolean;
   /** Back to the state after power-on; nothing of any earlier request stays readable. */
   reset(): void;
 }

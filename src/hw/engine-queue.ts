@@ -15,6 +15,7 @@ import { applyDoorbell } from './hardware-doorbell.js';
 import { NO_PASID } from './iommu/translation.js';
 import { queueContextLayout, queueContextState } from './queue-context.js';
 import { QueueDma } from './queue-dma.js';
+import type { QueueImage } from './queue-image.js';
 import { permission } from './translation-cache.js';
 
 const context = queueContextLayout.fields;
@@ -235,6 +236,40 @@ export class EngineQueue {
     this.running?.return();
     this.running = null;
     this.dma.abandon();
+  }
+
+  /** Where it is. No request is being executed (`running`). */
+  save(): QueueImage {
+    const { sqe, progress } = this.request;
+    const bytes = (view: DataView): Uint8Array => new Uint8Array(view.buffer as ArrayBuffer).slice();
+    const inFlight = { sqe: bytes(sqe), progress: bytes(progress), owedBytes: this.#owedBytes };
+    return {
+      sqHead: this.#sqHead >>> 0,
+      cqTail: this.#cqTail >>> 0,
+      cqHead: this.#cqHead >>> 0,
+      reported: this.#reported >>> 0,
+      phase: this.#phase,
+      error: this.error,
+      inFlight: this.#inFlight && this.error === null ? inFlight : null,
+    };
+  }
+
+  /** A fresh queue goes on where another one was; the image was checked. */
+  load(image: QueueImage): void {
+    const { inFlight, error } = image;
+    this.#sqHead = image.sqHead | 0;
+    this.#cqTail = image.cqTail | 0;
+    this.#cqHead = image.cqHead | 0;
+    this.#reported = image.reported | 0;
+    this.#phase = image.phase;
+    this.#storeCounts();
+    if (error !== null) this.#fail(error);
+    if (inFlight === null) return;
+    new Uint8Array(this.request.sqe.buffer as ArrayBuffer).set(inFlight.sqe);
+    new Uint8Array(this.request.progress.buffer as ArrayBuffer).set(inFlight.progress);
+    this.#owedBytes = inFlight.owedBytes;
+    this.#inFlight = true;
+    this.#noteInFlight(1, ((this.#sqHead >>> 0) % this.#shape.sqDepth) + 1);
   }
 
   /** The queue is served no longer. */

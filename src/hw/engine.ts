@@ -15,6 +15,13 @@ import type { QueueBinding } from './coproc-port.js';
 import { type DeviceDescription, DmaFault } from './device-model.js';
 import type { DmaPort } from './dma-port.js';
 import { EngineContext } from './engine-context.js';
+import {
+  type ContextImage,
+  loadContextImage,
+  mistakeInImage,
+  type SaveAnswer,
+  saveContextImage,
+} from './engine-image.js';
 import { EngineQueue } from './engine-queue.js';
 
 /** `step`: nothing can progress until somebody rings, answers or calls. */
@@ -132,6 +139,30 @@ export class Engine {
     for (const queue of context.queues)
       if (queue.inFlight && queue.error === null) this.#drop(context, queue);
     return STOPPED;
+  }
+
+  /** A context that is not loaded, as plain data. It stays as it is: whoever moves it ends it here before it goes on there. */
+  saveContext(id: number): SaveAnswer {
+    const context = this.#contexts.get(id);
+    if (context === undefined) return { kind: 'failed', reason: `the device has no context ${id}` };
+    if (context === this.#loaded) return { kind: 'failed', reason: `context ${id} is loaded; stop it first` };
+    return saveContextImage(context, this.#options.description);
+  }
+
+  /**
+   * A new context that goes on where `image` was taken, maybe on another instance; `bindings` are its queues, in the order
+   * of the image. Refuses whatever is not an image of this kind of device, and then there is no such context.
+   */
+  loadContext(id: number, image: unknown, bindings: readonly QueueBinding[]): StepAnswer {
+    const mistake = mistakeInImage(image, this.#options.description, bindings);
+    if (mistake !== null) return { kind: 'failed', reason: mistake };
+    if (!this.createContext(id))
+      return { kind: 'failed', reason: `the device has no room for context ${id}` };
+    for (const binding of bindings) this.attach(id, binding);
+    const refusal = loadContextImage(this.#contexts.get(id)!, image as ContextImage);
+    if (refusal === null) return STOPPED;
+    this.destroyContext(id);
+    return { kind: 'failed', reason: refusal };
   }
 
   /** Back to the state after power-on: no context, no queue. */

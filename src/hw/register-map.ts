@@ -60,6 +60,13 @@ export class RegisterFile {
     if (spec.access === 'doorbell') this.#hooks.doorbell?.(spec.name, value);
   }
 
+  /** Values of an image of the same table. What the device answers anew at each read stays its own. */
+  restore(image: readonly number[]): void {
+    for (const [index, { name, access }] of [...this.#byOffset.values()].entries()) {
+      if (access !== 'live' && access !== 'timer') this.#values.set(name, image[index]!);
+    }
+  }
+
   /** What a register holds, without side effects. */
   valueOf(name: string): number {
     assert(this.#values.has(name), `${name} is a register of this device`);

@@ -17,12 +17,15 @@ interface Account {
 
 export class DomainProcesses {
   readonly #kernel: Kernel;
+  readonly #ended: (pid: number) => void;
   readonly #domains = new Map<number, Domain>();
   readonly #accounts = new Map<Domain, Account>();
   readonly #exiting = new Set<number>();
 
-  constructor(kernel: Kernel) {
+  /** `ended` is told of each process when it has ended, whoever ended it, and before its number can be another's. */
+  constructor(kernel: Kernel, ended: (pid: number) => void) {
     this.#kernel = kernel;
+    this.#ended = ended;
   }
 
   /** A new process of a live domain; null when numbers or memory are used up. */
@@ -60,6 +63,7 @@ export class DomainProcesses {
       this.#exiting.delete(pid);
       this.#domains.delete(pid);
       domain.processes.delete(pid);
+      if (ret === 0) this.#ended(pid);
       done(ret);
       this.#over(domain);
     });

@@ -43,6 +43,8 @@ export interface DomainsParts extends AttachmentParts {
   readonly memory: PhysicalMemory;
   readonly frames: FrameTable;
   readonly hostMemory: MemoryDomain;
+  /** Told of each process that has ended, whoever ended it. */
+  readonly processEnded?: ((pid: number) => void) | null;
 }
 
 type Done<Value> = (result: Result<Value, CallError>) => void;
@@ -70,7 +72,7 @@ export class Domains {
 
   constructor(parts: DomainsParts) {
     this.#parts = parts;
-    this.processes = new DomainProcesses(parts.kernel);
+    this.processes = new DomainProcesses(parts.kernel, parts.processEnded ?? (() => {}));
     const memory = undoNow(() => {});
     this.#add(newDomain(HOST_DOMAIN, 'host', parts.hostMemory, 'live'), memory);
   }

@@ -16,8 +16,9 @@ import {
 } from '../../src/coproc/policy.js';
 import { Scheduler, type SwitchPayer } from '../../src/coproc/scheduler.js';
 import type { SimContextOptions } from '../../src/coproc/sim-context.js';
-import { type SimCosts, type SimFault, SimHardware, type SimStep } from '../../src/coproc/sim-hardware.js';
+import { SimHardware } from '../../src/coproc/sim-hardware.js';
 import { SimMemory, type SimMemoryCosts } from '../../src/coproc/sim-memory.js';
+import type { SimCosts, SimFault, SimStep } from '../../src/coproc/sim-steps.js';
 import { snapshotOf } from '../../src/coproc/snapshot.js';
 import { Vcoproc } from '../../src/coproc/vcoproc.js';
 import { VirtualClock } from '../../src/hw/clock.js';

@@ -61,14 +61,19 @@ class Twin {
   readonly reads: { readonly expected: number; value: number | null }[] = [];
   readonly results: number[] = [];
   writes = 0;
-  /** What its `live` registers answer: the device changes it. */
-  live = 0;
+  /** What its `live` registers answer: the device changes it, and counts doorbells in it. */
+  readonly live = { own: 0, shared: 0 };
 
   constructor(specs: readonly RegisterSpec[]) {
     this.own = new RegisterFile(specs, {
-      live: () => this.live,
-      doorbell: (name, value) => this.rung.own.push(`${name} ${value}`),
+      live: () => this.live.own,
+      doorbell: (name, value) => this.ring('own', name, value),
     });
+  }
+
+  ring(device: 'own' | 'shared', name: string, value: number): void {
+    this.rung[device].push(`${name} ${value}`);
+    this.live[device] += 1;
   }
 }
 
@@ -81,8 +86,8 @@ function play(specs: readonly RegisterSpec[], steps: readonly Step[]): void {
     costs: { stop: 5 * NS_PER_US, save: 5 * NS_PER_US, start: 5 * NS_PER_US },
     memoryCosts: { enterNs: 5 * NS_PER_US, leaveNs: 5 * NS_PER_US },
     hooksOf: (context) => ({
-      live: () => twins[context]!.live,
-      doorbell: (name, value) => twins[context]!.rung.shared.push(`${name} ${value}`),
+      live: () => twins[context]!.live.shared,
+      doorbell: (name, value) => twins[context]!.ring('shared', name, value),
     }),
   });
   const vcoprocs = bench.start(2);
@@ -110,7 +115,7 @@ function play(specs: readonly RegisterSpec[], steps: readonly Step[]): void {
     // A device stores while it executes, and in the context that it executes.
     const context = bench.hardware.executing;
     if (context === null || spec === undefined) return;
-    if (spec.access === 'live') twins[context]!.live = value;
+    if (spec.access === 'live') Object.assign(twins[context]!.live, { own: value, shared: value });
     else if (['RO', 'W1C', 'read-clear'].includes(spec.access)) {
       twins[context]!.own.set(spec.name, value);
       bench.hardware.setRegister(context, spec.name, value);

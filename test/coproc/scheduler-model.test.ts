@@ -8,7 +8,7 @@ import { roundRobinPolicy } from '../../src/coproc/policies/round-robin.js';
 import { definePolicy, type PolicyModule } from '../../src/coproc/policy.js';
 import type { SwitchPayer } from '../../src/coproc/scheduler.js';
 import type { SimContextOptions, SimStop } from '../../src/coproc/sim-context.js';
-import type { SimFault, SimStep } from '../../src/coproc/sim-hardware.js';
+import type { SimFault, SimStep } from '../../src/coproc/sim-steps.js';
 import type { Vcoproc } from '../../src/coproc/vcoproc.js';
 import type { RegisterSpec } from '../../src/hw/device-model.js';
 import { CoprocBench, checked, sumOf } from './bench.js';

@@ -372,6 +372,16 @@ describe('removal', () => {
     expect([gone, bench.log]).toEqual([1, []]);
   });
 
+  it('R64: no interrupt of a context that is being destroyed reaches the domain that it was of', () => {
+    const { bench, first, second } = pair();
+    bench.faults.set('destroy', { kind: 'late', ns: MS });
+    let gone = 0;
+    bench.scheduler.remove(first, () => gone++);
+    bench.hardware.raise(first.context, 1);
+    bench.runFor(2 * MS);
+    expect([gone, bench.told(first), bench.told(second)]).toEqual([1, [], []]);
+  });
+
   it('is over in bounded time although the device does not answer', () => {
     const { bench, first } = pair();
     bench.faults.set('destroy', { kind: 'silent' });

@@ -30,8 +30,8 @@ const DEFAULT_CONFIG = {
   memory: '32MiB',
   chosen: {
     coprocessors: [
-      { id: 'zip0', driver: 'zip' },
-      { id: 'copy0', driver: 'copy', policy: 'null' },
+      { id: 'zip0', driver: 'zip', policy: 'fair' },
+      { id: 'copy0', driver: 'copy' },
     ],
   },
 };
@@ -43,6 +43,8 @@ export interface DomainsBenchOptions {
   readonly failsAt?: (step: string) => boolean;
   /** What contexts are like; nothing to do unless said otherwise. */
   readonly contextOf?: () => SimContextOptions;
+  /** Told of each request of `zip0` that is over. */
+  readonly finished?: (context: number) => void;
   /** What each step of a switch costs, ns; 0 unless said otherwise. */
   readonly stepNs?: number;
 }
@@ -132,7 +134,10 @@ export class DomainsBench {
     this.#memories.push(memory);
     const { stepNs = 0, contextOf = () => ({ load: { kind: 'given' } }) as const } = this.#options;
     const costs = { stop: stepNs, save: stepNs, restore: stepNs };
-    const hardware = new SimHardware({ clock, memory, instance: id, deviceId, costs, contextOf });
+    const finished = (context: number): void => {
+      if (id === 'zip0') this.#options.finished?.(context);
+    };
+    const hardware = new SimHardware({ clock, memory, instance: id, deviceId, costs, contextOf, finished });
     this.hardware.set(id, hardware);
     const policy = builtinPolicies.find(({ name }) => name === policyName)!;
     this.framework.register(hardware, { policy, parameters, switchPayer })._unsafeUnwrap();

@@ -12,9 +12,9 @@ const ALL_FAIR = {
   memory: '32MiB',
   chosen: {
     coprocessors: [
-      { id: 'zip0', driver: 'zip' },
+      { id: 'zip0', driver: 'zip', policy: 'fair' },
       { id: 'zip1', driver: 'zip', policy: 'round-robin' },
-      { id: 'copy0', driver: 'copy' },
+      { id: 'copy0', driver: 'copy', policy: 'fair' },
     ],
   },
 };

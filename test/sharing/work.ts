@@ -3,6 +3,8 @@
  * what a machine with nobody else on it makes of each: the answer that sharing must not change.
  */
 import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { inflateRawSync } from 'node:zlib';
 import { type CopyOperation, copySqe } from '../../drivers/copy/layout.js';
 import {
   directions,
@@ -30,12 +32,21 @@ export interface WorkOutcome {
   readonly output: string;
 }
 
-/** Bytes of one request's output that are looked at: also those that it must not have touched. */
-const hash = (bytes: Uint8Array): string => {
-  let digest = 0x811c9dc5;
-  for (const byte of bytes) digest = Math.imul(digest ^ byte, 0x01000193);
-  return `${bytes.length}:${digest >>> 0}`;
-};
+const digest = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('base64');
+
+/** What an output room holds before its request: what stands there afterwards was not touched. */
+const UNTOUCHED = Buffer.alloc(ROOM_BYTES, 0xa5);
+const isUntouched = (bytes: Uint8Array): boolean => UNTOUCHED.subarray(0, bytes.length).equals(bytes);
+
+/** What follows the deflate stream: SPEC.md section 2 of the accelerator. The header is the user driver's. */
+const TRAILER_BYTES = { raw: 0, zlib: 4, gzip: 8 } as const;
+
+/** What a compressed room says: its content, its trailer, and whether the rest of it was left alone. */
+function readPacked(kind: RequestKind, room: Uint8Array, produced: number): string {
+  const trailer = produced - TRAILER_BYTES[kind];
+  const content = digest(inflateRawSync(room.subarray(0, trailer)));
+  return `${content} ${digest(room.subarray(trailer, produced))} ${isUntouched(room.subarray(produced))}`;
+}
 
 /** Text and noise: what every domain works on. */
 const INPUT = Buffer.concat([prose(64 * KiB), patternOf(32 * KiB)]);
@@ -115,7 +126,7 @@ export class Worker {
     if (launched.length >= IN_FLIGHT_MAX) return false;
     const slot = [0, 1, 2].find((free) => launched.every((other) => other.slot !== free))!;
     const tag = ++this.#tag;
-    this.#room(work.on, slot).fill(0xa5);
+    this.#room(work.on, slot).set(UNTOUCHED);
     const source = this.#input.address + work.at;
     const destination = this.#rooms[work.on].address + slot * ROOM_BYTES;
     const { bytes } = work;
@@ -143,13 +154,20 @@ export class Worker {
 
   #outcome({ work, slot }: Launched, completed: Uint8Array): WorkOutcome {
     const view = viewOf(completed);
-    const fields =
-      work.on === 'copy0'
-        ? [copySqe.fields.status, copySqe.fields.result, copySqe.fields.processed]
-        : [sqe.status, sqe.consumed, sqe.produced, sqe.checksum, sqe.totalBytes];
+    const room = this.#room(work.on, slot);
+    if (work.on === 'copy0') {
+      const { status, result, processed } = copySqe.fields;
+      return {
+        results: [status, result, processed].map((field) => field.read(view, 0)),
+        output: digest(room),
+      };
+    }
+    const produced = sqe.produced.read(view, 0);
     return {
-      results: fields.map((field) => field.read(view, 0)),
-      output: hash(this.#room(work.on, slot)),
+      results: [sqe.status, sqe.consumed, sqe.checksum, sqe.totalBytes].map((field) => field.read(view, 0)),
+      // How an input is cut while it is compressed depends on what is translated already, with nobody else there, too,
+      // and the compressed bytes on how it is cut: what counts is what they say, and that nothing stands behind them.
+      output: readPacked(work.kind, room, produced),
     };
   }
 

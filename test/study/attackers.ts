@@ -9,20 +9,27 @@ import { type Finding, finding, type Study } from './study.js';
 const VICTIMS = 3;
 const SWITCH_NS = 50 * NS_PER_US;
 const DENY_NS = 200 * NS_PER_MS;
-/** How often a flood comes. */
+/** How often a flood comes, and how many interrupts at once. */
 const FLOOD_NS = 100 * NS_PER_US;
+const INTERRUPTS_AT_ONCE = 10;
 
 interface Attack {
   readonly name: string;
   readonly attacker: Sharer;
   /** Work with each doorbell, ns. */
   readonly doorbellNs?: number;
+  /** What it can be ahead by at the end, beyond a slice, ns: it is not repaid yet. */
+  readonly aheadNs?: number;
   begin?(coproc: SharedCoproc): void;
   /** What else is shown of it. */
   also?(coproc: SharedCoproc): Finding[];
 }
 
 const ring = (coproc: SharedCoproc): void => coproc.vcoprocs[0]!.ringDoorbell(0, new Uint8Array());
+
+function raise({ hardware, vcoprocs }: SharedCoproc): void {
+  for (let count = 0; count < INTERRUPTS_AT_ONCE; count++) hardware.raise(vcoprocs[0]!.context, 0);
+}
 
 const ATTACKS: readonly Attack[] = [
   {
@@ -32,19 +39,20 @@ const ATTACKS: readonly Attack[] = [
   {
     name: 'denies',
     attacker: { load: { kind: 'always' }, stop: { kind: 'denies', forNs: DENY_NS, hintNs: DENY_NS / 4 } },
+    aheadNs: DENY_NS,
     also: repaid,
   },
   {
     name: 'doorbell flood',
     attacker: { load: { kind: 'given' } },
-    // It is always behind, and idle and busy over and over when it runs.
-    doorbellNs: FLOOD_NS / 3,
+    // Less than its share in all: when it runs it is idle and busy over and over.
+    doorbellNs: FLOOD_NS / 5,
     begin: (coproc) => coproc.every(FLOOD_NS, () => ring(coproc)),
   },
   {
     name: 'interrupt flood',
     attacker: { load: { kind: 'always' } },
-    begin: (coproc) => coproc.every(FLOOD_NS, () => coproc.hardware.raise(coproc.vcoprocs[0]!.context, 0)),
+    begin: (coproc) => coproc.every(FLOOD_NS, () => raise(coproc)),
     also: interrupts,
   },
 ];
@@ -68,15 +76,15 @@ function repaid(coproc: SharedCoproc): Finding[] {
 }
 
 function interrupts({ vcoprocs }: SharedCoproc): Finding[] {
-  const { raised, told } = vcoprocs[0]!.interrupts.counts;
+  const { raised, throttled } = vcoprocs[0]!.interrupts.counts;
   return [
     finding({ name: 'interrupts raised', value: raised, unit: '1' }),
-    finding({ name: 'interrupts told', value: told, unit: '1', due: raised }),
+    finding({ name: 'of these, told together', value: throttled, unit: '1' }),
   ];
 }
 
 function study(policy: PolicyModule, attack: Attack, windowNs: number): Finding[] {
-  const { name, attacker, doorbellNs = 0 } = attack;
+  const { name, attacker, doorbellNs = 0, aheadNs = 0 } = attack;
   const victims = Array.from({ length: VICTIMS }, (): Sharer => ({ load: { kind: 'always' } }));
   const sharers = [attacker, ...victims];
   const coproc = new SharedCoproc({ policy, sharers, switchNs: SWITCH_NS, doorbellNs });
@@ -89,6 +97,7 @@ function study(policy: PolicyModule, attack: Attack, windowNs: number): Finding[
   const dueNs = Math.max(equalNs, victimsNs / VICTIMS);
   const { error, bound } = worstOf(others.map((ns) => shareError(ns, dueNs, limits.TIME_SLICE_NS)));
   const gain = (attackerNs! - equalNs) / equalNs;
+  const gainMost = Math.max(bound, (aheadNs + limits.TIME_SLICE_NS) / equalNs);
   const at = (what: string): string => `${what}/${policy.name} ${name}`;
   const also = attack.also?.(coproc) ?? [];
   return [
@@ -99,7 +108,7 @@ function study(policy: PolicyModule, attack: Attack, windowNs: number): Finding[
       due: 0,
       atMost: bound * 100,
     }),
-    finding({ name: at("attacker's gain"), value: gain * 100, unit: '%', atMost: bound * 100 }),
+    finding({ name: at("attacker's gain"), value: gain * 100, unit: '%', atMost: gainMost * 100 }),
     ...also.map((each) => ({ ...each, name: at(each.name) })),
   ];
 }
@@ -109,11 +118,11 @@ export const attackers: Study = {
   question: 'Can one domain take from the others by the way it behaves?',
   method:
     'One attacker beside three victims that always have work. It toggles between 5 ms of work and 1 us of sleep; denies ' +
-    'for 200 ms each time that it is to stop; rings a doorbell each 100 us, each with 33 us of work; or has an interrupt ' +
-    'raised each 100 us. Due to each victim is an equal share of all time that was executed, denied time included, as if ' +
+    'for 200 ms each time that it is to stop; rings a doorbell each 100 us, each with 20 us of work; or has ten ' +
+    'interrupts raised each 100 us. Due to each victim is an equal share of all time that was executed, denied time included, as if ' +
     'everything denied had been repaid by the end; and where the attacker leaves some of its own share, an equal part of ' +
     'what it leaves. What a denier has not repaid yet is shown, and is one denial and one slice at most. The error is ' +
-    'bound as in the study of shares.',
+    'bound as in the study of shares, and so is what the attacker has beyond an equal share, but for one denial.',
   run: ({ windowNs, roundRobin, fair }) => ({
     findings: [roundRobin, fair].flatMap((policy) =>
       ATTACKS.flatMap((attack) => study(policy, attack, windowNs)),

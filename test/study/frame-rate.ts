@@ -39,11 +39,11 @@ function disciplinesOf({ roundRobin, fair }: StudyScope): Named[] {
 }
 
 /**
- * The longest that a burst can take when all come at once: the other has just been loaded, then denies; then everybody
- * is switched to and renders.
+ * The longest that a burst can take when all come at once: the other is being switched to, runs for the least time and
+ * denies; then everybody is switched to and renders.
  */
 function longestNs(domains: number, switchNs: number, denyNs: number): number {
-  return limits.MIN_RUN_NS + denyNs + domains * (switchNs + RENDER_NS);
+  return switchNs + limits.MIN_RUN_NS + denyNs + domains * (switchNs + RENDER_NS);
 }
 
 interface Cell {
@@ -106,7 +106,7 @@ function budgets(disciplines: readonly Named[], counts: readonly number[], frame
     title: 'Time for each domain in a frame, and the greatest switch cost without a missed frame, ms',
     columns: ['domains', 'frame / domains', 'by arithmetic', ...disciplines.map(({ name }) => name)],
     rows: counts.map((count) => {
-      const byArithmetic = (HALF_FRAME_NS - longestNs(count, 0, 0)) / count;
+      const byArithmetic = (HALF_FRAME_NS - longestNs(count, 0, 0)) / (count + 1);
       const costs = disciplines.map((each) => greatestCost(each, count, frames));
       const inMs = [FRAME_NS / count, byArithmetic, ...costs].map((ns) => (ns < 0 ? 'none' : ns / NS_PER_MS));
       return [count, ...inMs];
@@ -139,7 +139,7 @@ export const frameRate: Study = {
     'Domains render at 60 Hz, all at the same moment: 1 ms at the beginning of a frame and 1 ms in its middle. Beside ' +
     'them one domain always has other work, and denies to stop each time for the time shown. A frame is missed when a ' +
     'burst of it is not over at its end. Tried with a budget of 1.1 ms in each half frame, with latency class 1, and with ' +
-    'turns of 1 ms. By arithmetic the longest burst takes 0.5 ms (minRunNs) + denial + domains * (switch + 1 ms); where ' +
+    'turns of 1 ms. By arithmetic the longest burst takes (domains + 1) * switch + 0.5 ms (minRunNs) + denial + domains * 1 ms; where ' +
     'that is half a frame at most, a domain with a budget misses nothing.',
   run,
 };

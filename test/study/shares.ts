@@ -4,7 +4,7 @@ import { NS_PER_US } from '../../src/base/units.js';
 import type { PolicyModule } from '../../src/coproc/policy.js';
 import { jainIndex } from '../coproc/policies/shares.js';
 import { shareError, worstOf } from './measures.js';
-import { SharedCoproc } from './shared-coproc.js';
+import { SharedCoproc, type Sharer } from './shared-coproc.js';
 import { type Finding, finding, type Study, type StudyScope } from './study.js';
 
 /** What a switch costs here, ns: tens of us, as a register bank takes. */
@@ -39,10 +39,12 @@ function sliceOf(weight: number, weights: readonly number[]): number {
 
 function study({ name, policy, weights }: Case, windowNs: number): Finding[] {
   const isWeighted = new Set(weights).size > 1;
-  const sharers = weights.map((weight) => ({
-    load: { kind: 'always' } as const,
-    parameters: isWeighted ? { weight: limits.WEIGHT * weight } : {},
-  }));
+  const sharers = weights.map(
+    (weight): Sharer => ({
+      load: { kind: 'always' },
+      parameters: isWeighted ? { weight: limits.WEIGHT * weight } : {},
+    }),
+  );
   const coproc = new SharedCoproc({ policy, sharers, switchNs: SWITCH_NS });
   coproc.runFor(windowNs);
   const used = coproc.executedNs();

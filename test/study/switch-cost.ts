@@ -37,8 +37,8 @@ function measure(policy: PolicyModule, costNs: number, sliceNs: number, windowNs
 
 /** Against cost and slice: how often a list of results goes the wrong way. */
 function monotone(costs: readonly Cost[]): Finding[] {
-  const count = (lists: readonly (readonly Cost[])[], valueOf: (cost: Cost) => number, way: 'up' | 'down') =>
-    lists.reduce((sum, list) => sum + reversals(list.map(valueOf), way), 0);
+  const count = (lists: readonly (readonly Cost[])[], figureOf: (cost: Cost) => number, way: 'up' | 'down') =>
+    lists.reduce((sum, list) => sum + reversals(list.map(figureOf), way), 0);
   const bySlice = SLICES_NS.map((ns) => costs.filter(({ sliceNs }) => sliceNs === ns));
   const byCost = COSTS_NS.map((ns) => costs.filter(({ costNs }) => costNs === ns));
   const none = (what: string, value: number): Finding =>

@@ -186,6 +186,8 @@ export class Iommu {
       this.#iotlb.fill(generation, request, ppn, grant);
     }
     answerGrant(request, result, ppn, grant);
+    // A walk may have begun in the middle, with a table that a cache knew.
+    if (request.type !== RequestType.translated) this.#check?.('IOTLB', request, result);
   }
 
   #fail(request: TranslationRequest, result: TranslationResult, cause: number): void {

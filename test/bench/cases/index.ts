@@ -1,4 +1,4 @@
-/** All cases, in the order of the report: from a request alone to whole workloads. */
+/** All cases, in the order of the report: from a request alone to whole workloads, then memory by itself. */
 import type { BenchCase } from '../case.js';
 import { burstCase } from './burst.js';
 import { codecCases } from './codec.js';
@@ -6,6 +6,8 @@ import { emptyCases } from './empty.js';
 import { largeCases } from './large.js';
 import { loopDelayCase } from './loop-delay.js';
 import { mainThreadCase } from './main-thread.js';
+import { memoryCases } from './memory.js';
+import { translationCases } from './translation.js';
 
 /** Every case. */
 export const cases: readonly BenchCase[] = [
@@ -15,4 +17,6 @@ export const cases: readonly BenchCase[] = [
   mainThreadCase,
   loopDelayCase,
   burstCase,
+  ...translationCases,
+  ...memoryCases,
 ];
