@@ -119,9 +119,14 @@ export class ContextSwitch {
     else leave();
   }
 
-  /** Ends the context of a vcoproc that is not loaded; `done` also when the device does not answer: it cannot run any more. */
-  destroy(vcoproc: Vcoproc, done: () => void): void {
-    this.#ask<number>(newStep(), (destroyed) => vcoproc.destroyContext(destroyed), done, done);
+  /** Ends the context of a vcoproc that is not loaded; `done` says whether the device did. It cannot run any more, anyway. */
+  destroy(vcoproc: Vcoproc, done: (isGone: boolean) => void): void {
+    this.#ask<number>(
+      newStep(),
+      (destroyed) => vcoproc.destroyContext(destroyed),
+      (result) => done(result >= 0),
+      () => done(false),
+    );
   }
 
   #enterMemory(vcoproc: Vcoproc, entered: () => void): void {

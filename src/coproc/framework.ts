@@ -70,6 +70,10 @@ export class Framework {
       const expected = 'the name and device id of an instance that is not registered';
       return err(invalidArgument({ argument: 'instance', value: `${instance}, ${deviceId}`, expected }));
     }
+    if (hardware.description.unprotected === true) {
+      const expected = 'a device behind an IOMMU: one without may not be shared';
+      return err(invalidArgument({ argument: 'instance', value: instance, expected }));
+    }
     const { policy, switchPayer = 'system' } = options;
     const parameters = complete(policy.parameters, options.parameters ?? {}, policy.name);
     if (parameters.isErr()) return err(parameters.error);

@@ -434,6 +434,9 @@ export class Scheduler implements VcoprocOwner {
 
   /** Every context of the device is gone. Not while settled: what changes by it is decided upon later. */
   #forgetContexts(): void {
+    for (const vcoproc of this.#contexts.values()) {
+      if (!this.#vcoprocs.has(vcoproc.id)) this.#freeContextOf(vcoproc);
+    }
     for (const vcoproc of this.#vcoprocs.values()) {
       vcoproc.forgetContext();
       this.workChanged(vcoproc);
@@ -501,12 +504,17 @@ export class Scheduler implements VcoprocOwner {
       this.#vcoprocs.delete(vcoproc.id);
       this.#ledger.forget(vcoproc.id);
       vcoproc.interrupts.drop();
-      this.#switch.destroy(vcoproc, () => {
-        this.#contexts.delete(vcoproc.context);
+      this.#switch.destroy(vcoproc, (isGone) => {
+        // What the device may still hold is not given to another before it is reset.
+        if (isGone) this.#freeContextOf(vcoproc);
         done();
       });
       this.#sharingChanged();
     }
+  }
+
+  #freeContextOf(vcoproc: Vcoproc): void {
+    if (this.#contexts.get(vcoproc.context) === vcoproc) this.#contexts.delete(vcoproc.context);
   }
 
   #freeContext(): number {

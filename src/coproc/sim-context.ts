@@ -40,6 +40,7 @@ interface SimRequest {
 /** A request is over: when it had come, and when it ended. */
 export type SimFinished = (arrivedNs: number, finishedNs: number) => void;
 
+/** See the top of this file. */
 export class SimContext {
   readonly number: number;
   readonly load: SimLoad;

@@ -18,39 +18,18 @@ import type {
   StepAnswer,
 } from '../hw/context-hardware.js';
 import type { Done, QueueBinding } from '../hw/coproc-port.js';
-import type { DeviceDescription, RegisterSpec } from '../hw/device-model.js';
-import { RegisterFile, type RegisterHooks } from '../hw/register-map.js';
+import type { DeviceDescription } from '../hw/device-model.js';
+import { RegisterFile } from '../hw/register-map.js';
 import { errno } from '../uapi/errno.js';
-import { SimContext, type SimContextOptions } from './sim-context.js';
+import { SimContext } from './sim-context.js';
 import { arrivalAfterArrival, arrivalAfterEnd, firstArrival, type SimArrival } from './sim-load.js';
-import type { SimMemory } from './sim-memory.js';
-import { type SimCost, type SimCosts, type SimFaults, SimSteps } from './sim-steps.js';
-
-export interface SimHardwareOptions {
-  readonly clock: Clock;
-  readonly memory: SimMemory;
-  /** `sim0`, requester 0, unless said otherwise. */
-  readonly instance?: string;
-  readonly deviceId?: number;
-  readonly registers?: readonly RegisterSpec[];
-  readonly costs?: SimCosts;
-  /** For random costs and bursts. */
-  readonly prng?: Prng;
-  /** What a context is like; asked when it is created. */
-  readonly contextOf: (context: number) => SimContextOptions;
-  /** Work that comes with each queue doorbell and each write to a doorbell register, ns; 0 unless said otherwise. */
-  readonly doorbellNs?: number;
-  /** What `live` registers of a context answer, and who is told of its `doorbell` registers; asked when it is created. */
-  readonly hooksOf?: (context: number) => RegisterHooks;
-  /** Asked at each step: null, or what goes wrong. `context` is null for the whole device. */
-  readonly faultOf?: SimFaults;
-  /** Told of each request that is over. */
-  readonly finished?: (context: number, arrivedNs: number, finishedNs: number) => void;
-}
+import type { SimHardwareOptions } from './sim-options.js';
+import { type SimCosts, SimSteps } from './sim-steps.js';
 
 const DONE: StepAnswer = { kind: 'done' };
 const NO_ANSWER: StepAnswer = { kind: 'failed', reason: 'the device does not answer' };
 
+/** See the top of this file. */
 export class SimHardware implements ContextHardware {
   readonly instance: string;
   readonly deviceId: number;
@@ -187,7 +166,12 @@ export class SimHardware implements ContextHardware {
     if (kind === 'silent') return;
     if (kind === 'late') this.#stopLate(loaded!, done);
     else {
-      const request = { step: 'stop', context: number, cost: this.#costs.stop, failure: NO_ANSWER } as const;
+      const request = {
+        step: 'stop',
+        context: number,
+        costs: [this.#costs.stop],
+        failure: NO_ANSWER,
+      } as const;
       this.#steps.perform<StepAnswer>(request, done, () => {
         const answer = this.#stop(loaded);
         return () => answer;
@@ -197,7 +181,7 @@ export class SimHardware implements ContextHardware {
 
   saveRegisters(context: number, done: (image: RegisterImage) => void): void {
     const initial = this.description.registers.map(({ reset }) => reset);
-    const request = { step: 'save', context, cost: this.#costs.save, failure: initial } as const;
+    const request = { step: 'save', context, costs: [this.#costs.save], failure: initial } as const;
     this.#steps.perform<RegisterImage>(request, done, () => {
       assert(!this.#isExecuting, 'registers are saved of a context that is stopped');
       const image = this.#contexts.get(context)?.registers.image() ?? initial;
@@ -208,7 +192,7 @@ export class SimHardware implements ContextHardware {
 
   start(context: number, accesses: readonly RegisterReplay[], done: (answer: StepAnswer) => void): void {
     const isResumed = this.#loaded?.number === context && accesses.length === 0;
-    const cost = isResumed ? 0 : sumOf(this.#costs.restore, this.#costs.start);
+    const costs = isResumed ? [] : [this.#costs.restore, this.#costs.start];
     const started = (answer: StepAnswer): void => {
       done(answer);
       const loaded = this.#loaded;
@@ -220,7 +204,7 @@ export class SimHardware implements ContextHardware {
     const command = this.#commands;
     const start = (): StepAnswer => (this.#commands === command ? this.#start(context, accesses) : NO_ANSWER);
     this.#steps.perform<StepAnswer>(
-      { step: 'start', context, cost, failure: NO_ANSWER },
+      { step: 'start', context, costs, failure: NO_ANSWER },
       started,
       () => start,
     );
@@ -406,14 +390,6 @@ export class SimHardware implements ContextHardware {
   #ownerOf(queueNumber: number): SimContext | undefined {
     return [...this.#contexts.values()].find(({ queues }) => queues.has(queueNumber));
   }
-}
-
-/** The cost of two steps in one, drawn once. */
-function sumOf(a: SimCost, b: SimCost): SimCost {
-  const [first, second] = [a, b].map((cost) =>
-    typeof cost === 'number' ? { least: cost, most: cost } : cost,
-  );
-  return { least: first!.least + second!.least, most: first!.most + second!.most };
 }
 
 function noModel(): never {

@@ -13,6 +13,7 @@ export interface SimMemoryCosts {
   readonly leaveNs?: number;
 }
 
+/** The memory of one device. */
 export class SimMemory implements MemorySwitch {
   readonly #clock: Clock;
   readonly #costs: SimMemoryCosts;

@@ -31,6 +31,7 @@ export type SimFault =
 /** Asked at each step: null, or what goes wrong. `context` is null for the whole device. */
 export type SimFaults = (step: SimStep, context: number | null) => SimFault | null;
 
+/** What steps need. */
 export interface SimStepsParts {
   readonly clock: Clock;
   readonly prng: Prng;
@@ -41,7 +42,8 @@ export interface SimStepsParts {
 export interface SimStepRequest<Answer> {
   readonly step: SimStep;
   readonly context: number | null;
-  readonly cost?: SimCost;
+  /** All of them. */
+  readonly costs?: readonly SimCost[];
   readonly failure: Answer;
 }
 
@@ -51,6 +53,7 @@ interface InFlight {
   readonly fail: () => void;
 }
 
+/** The steps of one device. */
 export class SimSteps {
   readonly #parts: SimStepsParts;
   readonly #inFlight = new Set<InFlight>();
@@ -74,12 +77,12 @@ export class SimSteps {
    * passed.
    */
   perform<Answer>(
-    { step, context, cost = 0, failure }: SimStepRequest<Answer>,
+    { step, context, costs = [], failure }: SimStepRequest<Answer>,
     done: (answer: Answer) => void,
     begin: () => () => Answer,
   ): void {
     const fault = this.#parts.faultOf(step, context);
-    const costNs = this.#drawn(cost);
+    const costNs = costs.reduce<number>((sum, cost) => sum + this.#drawn(cost), 0);
     if (this.#isLost) done(failure);
     else if (fault === null) this.answerAfter(costNs, done, failure, begin());
     else if (fault.kind === 'late') this.answerAfter(costNs + fault.ns, done, failure, begin());

@@ -141,6 +141,7 @@ export class EngineQueue {
     if (preemption !== 'restart') return;
     this.#restarted = true;
     this.#sqeWords.set(this.#takenWords);
+    this.#clearProgress();
   }
 
   /** Whether an SQE was taken and not completed; without `running`, it was begun before and goes on from there. */
@@ -190,7 +191,7 @@ export class EngineQueue {
     const sqe = this.#sqeWords;
     for (let i = 0, from = at >>> 2; i < sqe.length; i++) sqe[i] = this.#words[from + i]!;
     if (this.#keepsTaken) this.#takenWords.set(sqe);
-    for (let at = 0; at < limits.REQUEST_PROGRESS_BYTES; at += 4) this.request.progress.setUint32(at, 0);
+    this.#clearProgress();
     this.#inFlight = true;
     this.#restarted = false;
     this.#noteInFlight(1, slot + 1);
@@ -277,6 +278,10 @@ export class EngineQueue {
     this.abandonRequest();
     this.setAsleep(0);
     this.#storeContext(this.error === null ? queueContextState.DETACHED : queueContextState.ERROR);
+  }
+
+  #clearProgress(): void {
+    for (let at = 0; at < limits.REQUEST_PROGRESS_BYTES; at += 4) this.request.progress.setUint32(at, 0);
   }
 
   /** Samples the SQ tail; true when an SQE is there. An advance beyond the depth stops the queue. */

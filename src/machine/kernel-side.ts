@@ -127,7 +127,15 @@ export class KernelSide {
       trace: parts.trace ?? null,
     });
     const { framework, kernel } = this;
-    this.domains = new Domains({ memory, frames, iommu: this.#iommuDriver, kernel, framework, hostMemory });
+    this.domains = new Domains({
+      memory,
+      frames,
+      iommu: this.#iommuDriver,
+      kernel,
+      framework,
+      hostMemory,
+      processEnded: (pid) => this.#threads.forget(pid),
+    });
     this.#policies = parts.policies ?? builtinPolicies;
     this.#calls = new DomainCalls({ domains: this.domains, framework, policies: this.#policies });
   }
@@ -168,15 +176,13 @@ export class KernelSide {
   createProcess(waiter: number, { domain: name, ...settings }: ProcessSettings): CreatedProcess | null {
     const domain = name === undefined ? this.domains.host : this.domains.find(name);
     if (domain === null) return null;
-    const process = this.kernel.createProcess({ ...settings, memory: domain.memory, waiter });
-    if (process === null) return null;
-    domain.processes.add(process.pid);
-    return this.#announce(process);
+    const process = this.domains.processes.create(domain, { ...settings, waiter });
+    return process === null ? null : this.#announce(process);
   }
 
   /** A child of process `pid`, whose interrupts go to `waiter`; `done` gets it, or a negated errno. */
   forkProcess(pid: number, waiter: number, done: (answer: CreatedProcess | number) => void): void {
-    this.kernel.forkProcess(pid, waiter, (answer) => {
+    this.domains.processes.fork(pid, waiter, (answer) => {
       done(typeof answer === 'number' ? answer : this.#announce(answer.child));
     });
   }
@@ -189,16 +195,13 @@ export class KernelSide {
 
   /** Ends a process that asked for it, so that its thread is outside any access; `done` as in `Kernel.exitProcess`. */
   exitProcess(pid: number, done: (ret: number) => void): void {
-    this.kernel.exitProcess(pid, (ret) => {
-      if (ret === 0) this.#threads.forget(pid);
-      done(ret);
-    });
+    this.domains.processes.exit(pid, done);
   }
 
   /** Ends a process whose user thread has ended without a word, maybe inside an access. */
   abandonProcess(pid: number): void {
     this.#threads.forget(pid);
-    this.kernel.exitProcess(pid, () => {});
+    this.domains.processes.exit(pid, () => {});
   }
 
   /** Whether something waits for a user thread to leave an access. */

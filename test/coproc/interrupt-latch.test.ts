@@ -28,7 +28,7 @@ describe('the latch', () => {
       fc.record({ line: fc.nat(3), times: fc.integer({ min: 1, max: 100 }) }),
       fc.record({ ns: fc.nat(2 * WINDOW) }),
     );
-    const property = fc.property(fc.array(event, { maxLength: 40 }), (events) => {
+    const property = fc.property(fc.array(event, { maxLength: 40, size: 'max' }), (events) => {
       const { latch, told, pass } = newLatch();
       const raised = [0, 0, 0, 0];
       for (const each of events) {

@@ -271,17 +271,21 @@ describe('any sequence of events, under', () => {
   it.each([roundRobinPolicy, fairPolicy])(
     '$name: one context at most, everybody with work runs, every ns is charged, every answer is given once',
     (module) => {
-      const property = fc.property(setting, fc.array(action, { maxLength: 60 }), (options, actions) => {
-        const model = new Model(options, module);
-        model.check();
-        for (const step of actions) {
-          model.act(step);
+      const property = fc.property(
+        setting,
+        fc.array(action, { maxLength: 60, size: 'max' }),
+        (options, actions) => {
+          const model = new Model(options, module);
           model.check();
-        }
-        // Back to a policy that forgets nobody.
-        model.usePolicy(1);
-        model.end();
-      });
+          for (const step of actions) {
+            model.act(step);
+            model.check();
+          }
+          // Back to a policy that forgets nobody.
+          model.usePolicy(1);
+          model.end();
+        },
+      );
       fc.assert(property, { numRuns: 250 });
     },
     60_000,

@@ -72,23 +72,40 @@ function rowsOf({ fields }: ObjectShape, place: string): string[][] {
 
 const capitalised = (text: string): string => text[0]!.toUpperCase() + text.slice(1);
 
-/** Data as a block of JSON: what fits a line stands on one. */
+/** Data as a block of JSON: what fits a line stands on one, as the formatter has it. */
 function json(data: unknown): string {
-  return `\`\`\`json\n${print(data, '')}\n\`\`\``;
+  return `\`\`\`json\n${print(data, '', 0)}\n\`\`\``;
 }
 
-function print(data: unknown, indent: string): string {
+/** `taken` characters stand on its first line already, or will. */
+function print(data: unknown, indent: string, taken: number): string {
   const flat = flatly(data);
-  if (typeof data !== 'object' || data === null || indent.length + flat.length <= LINE_LENGTH) return flat;
-  const isList = Array.isArray(data);
-  // A histogram is easier to read on one line, however long.
-  if (isList && data.every((element) => typeof element === 'number')) return flat;
+  if (typeof data !== 'object' || data === null || taken + flat.length <= LINE_LENGTH) return flat;
   const inner = `${indent}  `;
-  const members = Object.entries(data).map(([key, member]) =>
-    isList ? print(member, inner) : `${JSON.stringify(key)}: ${print(member, inner)}`,
-  );
-  const [open, close] = isList ? ['[', ']'] : ['{', '}'];
-  return `${open}\n${members.map((member) => inner + member).join(',\n')}\n${indent}${close}`;
+  if (!Array.isArray(data)) {
+    const members = Object.entries(data).map(([key, member]) => {
+      const before = `${inner}${JSON.stringify(key)}: `;
+      return before + print(member, inner, before.length + 1);
+    });
+    return `{\n${members.join(',\n')}\n${indent}}`;
+  }
+  const elements = data.every((element) => typeof element === 'number')
+    ? filled(data, inner)
+    : data.map((element) => inner + print(element, inner, inner.length + 1)).join(',\n');
+  return `[\n${elements}\n${indent}]`;
+}
+
+/** As many numbers on each line as fit. */
+function filled(numbers: readonly number[], indent: string): string {
+  const lines = [indent];
+  for (const [index, number] of numbers.entries()) {
+    const text = `${number}${index < numbers.length - 1 ? ',' : ''}`;
+    const line = lines.at(-1)!;
+    if (line === indent) lines[lines.length - 1] = line + text;
+    else if (line.length + 1 + text.length <= LINE_LENGTH) lines[lines.length - 1] = `${line} ${text}`;
+    else lines.push(indent + text);
+  }
+  return lines.join('\n');
 }
 
 /** On one line, with spaces. */

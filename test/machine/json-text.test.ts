@@ -46,7 +46,7 @@ describe('the text of a configuration', () => {
   it('is accepted if and only if JSON.parse accepts it, but for keys that are there twice', () => {
     const damage = fc.tuple(
       fc.nat(),
-      fc.constantFrom('', '"', '\\', ',', '}', '[', '0', 'e', '\n', '\u2028', '\u0001', ' '),
+      fc.constantFrom('', '"', '\\', ',', '}', ']', '[', '0', 'e', '\n', '\u2028', '\u0001', ' '),
     );
     const texts = fc
       .tuple(

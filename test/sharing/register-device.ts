@@ -68,12 +68,14 @@ export const REQUEST_LINE = 4;
 
 class RegisterDevice implements DeviceModel {
   readonly #signals: DeviceSignals;
+  readonly #endlessBytes: number;
   #registers: RegisterStore | null = null;
   #requests = 0;
   #rings = 0;
 
-  constructor(signals: DeviceSignals) {
+  constructor(signals: DeviceSignals, endlessBytes: number) {
     this.#signals = signals;
+    this.#endlessBytes = endlessBytes;
   }
 
   powerOn(store: RegisterStore): void {
@@ -84,6 +86,7 @@ class RegisterDevice implements DeviceModel {
     const bytes = sqe.bytes.read(view, 0);
     for (let done = progress.getUint32(0); done < bytes; ) {
       const part = Math.min(limits.SEGMENT_INPUT_BYTES, bytes - done);
+      if (bytes === this.#endlessBytes) done -= part;
       done += part;
       progress.setUint32(0, done);
       yield part;
@@ -134,14 +137,17 @@ class RegisterDevice implements DeviceModel {
   }
 }
 
-/** The device as a driver module, left in the middle of a request in one of the four ways. */
-export function registerDriver(preemption: Preemption): MachineDriver {
+/**
+ * The device as a driver module, left in the middle of a request in one of the four ways; a request of `endlessBytes`
+ * bytes never ends.
+ */
+export function registerDriver(preemption: Preemption, endlessBytes = -1): MachineDriver {
   const device = { ...copy.device, name: 'dial', preemption, registers };
   const kernelDriver = { ...copy.kernelDriver, deviceName: 'dial', api: 'dial_v1' };
   return {
     ...copy,
     name: 'dial',
-    device: { ...device, create: (signals) => new RegisterDevice(signals) },
+    device: { ...device, create: (signals) => new RegisterDevice(signals, endlessBytes) },
     kernelDriver,
   };
 }

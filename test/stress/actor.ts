@@ -5,6 +5,7 @@
  * The expected bytes are a plain array. A request in flight holds the pages that it reads or writes, so that one answer
  * is right for each byte; whether their memory comes, goes or changes hands meanwhile is what is tried.
  */
+import { Crc32c } from '../../drivers/copy/crc32c.js';
 import type { Prng } from '../../src/base/prng.js';
 import { PAGE_BYTES } from '../../src/base/units.js';
 import { errno } from '../../src/uapi/errno.js';
@@ -17,7 +18,7 @@ import type { Tally } from './tally.js';
 const REGION_PAGES = 96;
 /** Frames of a process: two queues, tables, and about half of its region. */
 export const QUOTA_FRAMES = 120;
-/** Copies in flight of one process. */
+/** Requests in flight of one process. */
 const IN_FLIGHT_MAX = 8;
 /** Pages of one operation. */
 const SPAN_PAGES_MAX = 6;
@@ -41,6 +42,10 @@ const DEEDS = [
   'copy',
   'copy',
   'copy',
+  'checksum',
+  'checksum',
+  'checksum',
+  'pageOut',
   'pageOut',
   'pageOut',
   'forbid',
@@ -58,7 +63,7 @@ export class Actor {
   /** By page: copies that read it, and whether one writes it. */
   readonly #readers = new Uint8Array(REGION_PAGES);
   readonly #written = new Uint8Array(REGION_PAGES);
-  readonly #copies = new Set<Promise<void>>();
+  readonly #inFlight = new Set<Promise<void>>();
 
   private constructor(of: {
     platform: Platform;
@@ -98,6 +103,8 @@ export class Actor {
         return this.#load(this.#span());
       case 'copy':
         return this.#copy();
+      case 'checksum':
+        return this.#checksum();
       case 'pageOut':
         return this.#pageOut();
       case 'forbid':
@@ -135,7 +142,7 @@ export class Actor {
   }
 
   async settle(): Promise<void> {
-    while (this.#copies.size > 0) await Promise.all(this.#copies);
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
   }
 
   async end(): Promise<void> {
@@ -168,7 +175,6 @@ export class Actor {
 
   /** A copy from one span to another, which the other operations go on around. */
   async #copy(): Promise<void> {
-    while (this.#copies.size >= IN_FLIGHT_MAX) await Promise.race(this.#copies);
     const [from, to] = [this.#span(), this.#span()];
     const pages = Math.min(from.pages, to.pages);
     const [source, target] = [
@@ -176,16 +182,43 @@ export class Actor {
       { ...to, pages },
     ];
     if (overlap(source, target) || !this.#isReadable(source) || !this.#isFree(target)) return;
-    this.#hold(source, this.#readers, 1);
     this.#hold(target, this.#written, 1);
-    const made = this.#copied(source, target).finally(() => {
+    await this.#begin(source, () =>
+      this.#copied(source, target).finally(() => this.#hold(target, this.#written, -1)),
+    );
+  }
+
+  /** A checksum: the device looks at the bytes of each segment for as long as it takes to sum them up. */
+  async #checksum(): Promise<void> {
+    const source = this.#span();
+    if (!this.#isReadable(source)) return;
+    const checksum = new Crc32c();
+    checksum.add(this.#bytesOf(source));
+    await this.#begin(source, () => this.#summed(source, checksum.value));
+  }
+
+  /** Begins a request that reads `source`, when there is room for it; it stays in flight. */
+  async #begin(source: Span, request: () => Promise<void>): Promise<void> {
+    this.#hold(source, this.#readers, 1);
+    while (this.#inFlight.size >= IN_FLIGHT_MAX) await Promise.race(this.#inFlight);
+    const made = request().finally(() => {
       this.#hold(source, this.#readers, -1);
-      this.#hold(target, this.#written, -1);
-      this.#copies.delete(made);
+      this.#inFlight.delete(made);
     });
-    this.#copies.add(made);
+    this.#inFlight.add(made);
     // Whoever settles meets the error; until then nobody listens.
     made.catch(() => {});
+  }
+
+  async #summed(source: Span, expected: number): Promise<void> {
+    const bytes = source.pages * PAGE_BYTES;
+    const request = this.#anyQueue().request({ operation: 'crc32c', source: this.#addressOf(source), bytes });
+    const { pid } = this.platform;
+    const { status, result, lost } = await this.#tally.count(`checksum of process ${pid}`, request);
+    if (lost || status !== 0)
+      throw new Error(`a checksum ended with ${lost ? 'its device' : `status ${status}`}`);
+    if (result !== expected)
+      this.#tally.wrong(1, `the device has read other bytes of process ${pid}, page ${source.first}`);
   }
 
   async #copied(source: Span, target: Span): Promise<void> {
@@ -200,11 +233,17 @@ export class Actor {
     this.#bytesOf(target).set(this.#bytesOf(source));
   }
 
-  /** Whatever is in flight there. */
+  /** Pages leave, whatever is in flight there, and the kernel has a use for their frames at once. */
   async #pageOut(): Promise<void> {
     const span = this.#span();
-    const range = { address: this.#addressOf(span), bytes: span.pages * PAGE_BYTES };
-    await call(this.platform, { call: 'pageOut', ...range });
+    const bytes = span.pages * PAGE_BYTES;
+    const { ret: address } = await call(this.platform, { call: 'mmapAnonymous', kind: 'demand', bytes });
+    const source = new Uint8Array(bytes).fill(this.#prng.below(256));
+    await Promise.all([
+      call(this.platform, { call: 'pageOut', address: this.#addressOf(span), bytes }),
+      call(this.platform, { call: 'writeMemory', address, source }),
+    ]);
+    await call(this.platform, { call: 'munmap', address, bytes });
   }
 
   /** Nobody may write for a while: what is read goes on, and a copy into it is refused. */

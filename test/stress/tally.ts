@@ -40,9 +40,17 @@ export class Tally {
   compare(found: Uint8Array, expected: Uint8Array, where: string): void {
     if (Buffer.compare(found, expected) === 0) return;
     const wrong = [...found.keys()].filter((at) => found[at] !== expected[at]);
-    this.wrongBytes += wrong.length;
     const [at] = wrong;
-    this.note(`${where}: byte ${at} is ${found[at!]}, not ${expected[at!]} (${wrong.length} are wrong)`);
+    this.wrong(
+      wrong.length,
+      `${where}: byte ${at} is ${found[at!]}, not ${expected[at!]} (${wrong.length} are wrong)`,
+    );
+  }
+
+  /** That many bytes at least are wrong. */
+  wrong(bytes: number, finding: string): void {
+    this.wrongBytes += bytes;
+    this.note(finding);
   }
 
   note(finding: string): void {

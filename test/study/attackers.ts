@@ -12,6 +12,8 @@ const DENY_NS = 200 * NS_PER_MS;
 /** How often a flood comes, and how many interrupts at once. */
 const FLOOD_NS = 100 * NS_PER_US;
 const INTERRUPTS_AT_ONCE = 10;
+/** A flood of a quick study is shorter by this factor. */
+const QUICK_FLOOD_PART = 10;
 
 interface Attack {
   readonly name: string;
@@ -20,6 +22,8 @@ interface Attack {
   readonly doorbellNs?: number;
   /** What it can be ahead by at the end, beyond a slice, ns: it is not repaid yet. */
   readonly aheadNs?: number;
+  /** Its events are many: a quick study shows less of it. */
+  readonly isFlood?: true;
   begin?(coproc: SharedCoproc): void;
   /** What else is shown of it. */
   also?(coproc: SharedCoproc): Finding[];
@@ -47,11 +51,13 @@ const ATTACKS: readonly Attack[] = [
     attacker: { load: { kind: 'given' } },
     // Less than its share in all: when it runs it is idle and busy over and over.
     doorbellNs: FLOOD_NS / 5,
+    isFlood: true,
     begin: (coproc) => coproc.every(FLOOD_NS, () => ring(coproc)),
   },
   {
     name: 'interrupt flood',
     attacker: { load: { kind: 'always' } },
+    isFlood: true,
     begin: (coproc) => coproc.every(FLOOD_NS, () => raise(coproc)),
     also: interrupts,
   },
@@ -123,9 +129,12 @@ export const attackers: Study = {
     'everything denied had been repaid by the end; and where the attacker leaves some of its own share, an equal part of ' +
     'what it leaves. What a denier has not repaid yet is shown, and is one denial and one slice at most. The error is ' +
     'bound as in the study of shares, and so is what the attacker has beyond an equal share, but for one denial.',
-  run: ({ windowNs, roundRobin, fair }) => ({
+  run: ({ windowNs, quick, roundRobin, fair }) => ({
     findings: [roundRobin, fair].flatMap((policy) =>
-      ATTACKS.flatMap((attack) => study(policy, attack, windowNs)),
+      ATTACKS.flatMap((attack) => {
+        const part = quick && attack.isFlood ? QUICK_FLOOD_PART : 1;
+        return study(policy, attack, windowNs / part);
+      }),
     ),
     tables: [],
   }),

@@ -32,7 +32,7 @@ function study(policy: PolicyModule, cap: number, { name, load, others }: Case, 
   const coproc = new SharedCoproc({ policy, sharers: [{ load, parameters: { cap } }, ...others] });
   coproc.runFor(windowNs);
   const capNs = (WINDOW_NS * cap) / 100;
-  const most = mostInWindow(coproc.stretches[0]!, WINDOW_NS);
+  const most = mostInWindow(coproc.stretches(0), WINDOW_NS);
   const inAny = finding({
     name: `most in 1 s/cap ${cap} % ${name}`,
     value: most / NS_PER_MS,

@@ -27,9 +27,15 @@ export function toJson(machine: MachineFacts, reports: readonly Report[]): strin
   return `${JSON.stringify({ schemaVersion: 1, machine, met: allMet(reports), studies }, null, 2)}\n`;
 }
 
+/** Below this a number is what rounding has left of 0. */
+const ROUNDING = 1e-9;
+/** Columns of text on a page. */
+const PAGE_COLUMNS = 126;
+
 /** Four figures, without zeros that say nothing. */
 function figure(value: string | number): string {
   if (typeof value === 'string') return value;
+  if (Math.abs(value) < ROUNDING) return '0';
   if (Number.isInteger(value)) return value.toLocaleString('en-US');
   return Math.abs(value) >= 1000
     ? Math.round(value).toLocaleString('en-US')
@@ -71,6 +77,17 @@ export function toText({ study, ...outcome }: Report): string {
   return `${study.name}: ${study.question}\n\n${parts.join('\n\n')}\n`;
 }
 
+/** Lines as long as a page is wide, broken between words. */
+function wrapped(text: string): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const longer = lines.at(-1) === '' ? word : `${lines.at(-1)} ${word}`;
+    if (longer.length <= PAGE_COLUMNS) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.join('\n');
+}
+
 /** One study as a section of docs/studies.md. */
 export function toMarkdown({ study, ...outcome }: Report): string {
   const parts = gridsOf(outcome).map(({ title, lines }) => {
@@ -79,5 +96,5 @@ export function toMarkdown({ study, ...outcome }: Report): string {
     const grid = [head!, rule, ...body].map((line) => `| ${line.join(' | ')} |`);
     return [...(title === '' ? [] : [`${title}:`, '']), ...grid].join('\n');
   });
-  return `${[`## ${study.name}`, study.question, study.method, ...parts].join('\n\n')}\n`;
+  return `${[`## ${study.name}`, study.question, wrapped(study.method), ...parts].join('\n\n')}\n`;
 }

@@ -8,8 +8,9 @@ import { Framework } from '../../src/coproc/framework.js';
 import type { Parameters, PolicyModule } from '../../src/coproc/policy.js';
 import type { SwitchPayer } from '../../src/coproc/scheduler.js';
 import type { SimContextOptions } from '../../src/coproc/sim-context.js';
-import { type SimCosts, SimHardware } from '../../src/coproc/sim-hardware.js';
+import { SimHardware } from '../../src/coproc/sim-hardware.js';
 import { SimMemory } from '../../src/coproc/sim-memory.js';
+import type { SimCosts } from '../../src/coproc/sim-steps.js';
 import type { CoprocSnapshot } from '../../src/coproc/snapshot.js';
 import type { Vcoproc } from '../../src/coproc/vcoproc.js';
 import { VirtualClock } from '../../src/hw/clock.js';
@@ -44,9 +45,8 @@ export class SharedCoproc {
   readonly hardware: SimHardware;
   /** By sharer. */
   readonly vcoprocs: readonly Vcoproc[];
-  /** When each sharer was charged, by sharer, in order. */
-  readonly stretches: readonly Stretch[][];
   readonly #framework: Framework;
+  readonly #charged: readonly Stretch[][];
   #decisions = 0;
 
   constructor(options: SharedCoprocOptions) {
@@ -63,10 +63,10 @@ export class SharedCoproc {
     });
     const counters = { wakeup: () => {}, tick: () => {} };
     this.#framework = new Framework({ clock: this.clock, counters, memory });
-    this.stretches = sharers.map(() => []);
+    this.#charged = sharers.map(() => []);
     const module = observed(policy, {
       charged: ({ domainId }, ns, nowNs) =>
-        this.stretches[domainId - 1]!.push({ fromNs: nowNs - ns, toNs: nowNs }),
+        this.#charged[domainId - 1]!.push({ fromNs: nowNs - ns, toNs: nowNs }),
       decided: () => {
         this.#decisions += 1;
       },
@@ -94,6 +94,16 @@ export class SharedCoproc {
   /** The framework's books of one sharer, ns. */
   times(sharer: number): typeof NO_TIMES {
     return this.snapshot.ledger.vcoprocs.get(this.vcoprocs[sharer]!.id) ?? NO_TIMES;
+  }
+
+  /** When a sharer was charged, in order, up to now. */
+  stretches(sharer: number): Stretch[] {
+    const charged = this.#charged[sharer]!;
+    const times = Object.values(this.times(sharer)).reduce((sum, ns) => sum + ns, 0);
+    const openNs = charged.reduce((left, { fromNs, toNs }) => left - (toNs - fromNs), times);
+    const toNs = this.clock.nowNs();
+    // One that nobody disturbs is charged when it is over.
+    return openNs === 0 ? [...charged] : [...charged, { fromNs: toNs - openNs, toNs }];
   }
 
   /** Lets `ns` pass. */

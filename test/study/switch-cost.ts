@@ -79,7 +79,7 @@ function run({ windowNs, roundRobin }: StudyScope): Outcome {
     ns / NS_PER_MS,
     ...costs.filter(({ sliceNs }) => sliceNs === ns).map(({ part }) => part * 100),
   ]);
-  const off = { name: 'time in switches/off by', value: worst * 100, unit: '%', due: 0 };
+  const off = { name: 'off by/time in switches', value: worst * 100, unit: '%', due: 0 };
   return {
     findings: [...monotone(costs), finding({ ...off, atMost: ERROR_PART * 100 })],
     tables: [{ title: 'Time in switches, % of all, by slice and cost of a switch', columns, rows }],
@@ -92,6 +92,6 @@ export const switchCost: Study = {
   method:
     'Two domains that always have work take turns under round-robin, for each slice and each cost of a whole switch. Due is ' +
     'cost / (slice + cost) of all time, within 1 %. Time in switches, the error of the shares (if half of all time is ' +
-    'due) and the median in the framework’s statistics grow with the cost; the first two fall as the slice grows.',
+    'due) and the median in the statistics of the framework grow with the cost; the first two fall as the slice grows.',
   run,
 };

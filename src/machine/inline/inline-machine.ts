@@ -3,14 +3,13 @@
  * same calls give the same trace, byte for byte.
  */
 import { err, ok, type Result } from 'neverthrow';
-import { assert } from '../../base/assert.js';
 import { type InvalidArgument, type InvalidState, invalidArgument, invalidState } from '../../base/errors.js';
 import { limits } from '../../base/limits.js';
 import { type Prng, prngStream } from '../../base/prng.js';
 import { TraceTail } from '../../base/trace.js';
 import { MiB } from '../../base/units.js';
 import type { CallRequest } from '../../coproc/calls.js';
-import type { Framework } from '../../coproc/framework.js';
+import type { CallError, Framework } from '../../coproc/framework.js';
 import type { Parameters, PolicyModule } from '../../coproc/policy.js';
 import { VirtualClock } from '../../hw/clock.js';
 import type { ContextIrq } from '../../hw/context-hardware.js';
@@ -87,6 +86,8 @@ export class InlineMachine {
   readonly #served = new Map<number, InlineHardware>();
   readonly #kernelJitter: Prng;
   #serviceScheduled = false;
+  /** Why a domain that the machine was to have from the start could not be created. */
+  #startMistake: CallError | null = null;
 
   private constructor(options: InlineMachineOptions, instances: readonly InstanceConfig[]) {
     this.seed = options.seed ?? 1;
@@ -118,14 +119,16 @@ export class InlineMachine {
   }
 
   /** Builds a machine, or says which option is wrong. */
-  static create(options: InlineMachineOptions): Result<InlineMachine, InvalidArgument> {
+  static create(options: InlineMachineOptions): Result<InlineMachine, CallError> {
     const names = options.drivers.map(({ name }) => name);
     const instances = options.instances ?? names.map((driver) => ({ id: `${driver}0`, driver }));
     const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
     const { invalidationTimeoutNs, host, domains, policies = builtinPolicies } = options;
     const config = { memoryBytes, instances, invalidationTimeoutNs, host, domains };
     const checked = checkConfig(config, names, policies);
-    return checked.isErr() ? err(checked.error) : ok(new InlineMachine(options, instances));
+    if (checked.isErr()) return err(checked.error);
+    const machine = new InlineMachine(options, instances);
+    return machine.#startMistake === null ? ok(machine) : err(machine.#startMistake);
   }
 
   /** A new process. */
@@ -230,10 +233,9 @@ export class InlineMachine {
     return this.#trace.lines();
   }
 
-  /** A domain of the configuration, which was checked. */
   #startDomain(request: DomainRequest): void {
     this.#kernelSide.domains.create(request, (created) => {
-      if (created.isErr()) assert(false, created.error.message);
+      if (created.isErr()) this.#startMistake ??= created.error;
     });
     this.runUntilIdle();
   }

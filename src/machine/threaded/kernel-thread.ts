@@ -86,10 +86,10 @@ class KernelThread {
     );
   }
 
-  /** A domain of the configuration, which was checked. */
   #startDomain(request: DomainRequest): void {
     this.#kernelSide.domains.create(request, (created) => {
-      if (created.isErr()) assert(false, created.error.message);
+      // The owner of the machine is told that it could not start, and why.
+      if (created.isErr()) throw new Error(created.error.message);
     });
   }
 

@@ -1,6 +1,6 @@
 /** What a translation costs: on a hit of the device's cache, as a share of a request, and with nothing cached at all. */
 import zip from '../../../drivers/zip/index.js';
-import { PAGE_BYTES } from '../../../src/base/units.js';
+import { GiB, PAGE_BYTES } from '../../../src/base/units.js';
 import { openPool } from '../../../src/entry/sim.js';
 import {
   newTranslationRequest,
@@ -19,7 +19,8 @@ import { figureRow, nsPerCall, valueAtMost } from '../own-figure.js';
 import { subjectCodec } from '../subject.js';
 
 const PASID = 9;
-const FIRST_VA = 0x40_0000;
+/** Where the kernel begins to hand out addresses: beyond what a 32-bit integer holds. */
+const FIRST_VA = 64 * GiB;
 /** Pages that the hits are spread over: a quarter of the ATC. */
 const PAGES = 256;
 /** The request whose translations are counted. */
