@@ -9,9 +9,7 @@ import { errno } from '../../src/uapi/errno.js';
 import { Bench, type User, WAITING } from '../kernel/bench.js';
 import { hazardFamily, PINNED_MEMORY_ROWS } from './rows.js';
 
-const { hazard, complete } = hazardFamily(PINNED_MEMORY_ROWS, {
-  V6: 'saving and restoring the state of a context comes with migration',
-});
+const { hazard, complete } = hazardFamily(PINNED_MEMORY_ROWS, {});
 
 function scene() {
   const bench = new Bench();

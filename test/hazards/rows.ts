@@ -15,27 +15,27 @@ export const SHARED_ADDRESS_ROWS = [
   'S10',
   'S12',
   'S13',
-  'S15',
   'S16',
   'S18',
   'S19',
   'S21',
   'S22',
   'S24',
-  'S25',
   'S27',
-  'S28',
   'S30',
   'S31',
 ] as const;
 
 /** Pinned and mediated memory. */
-export const PINNED_MEMORY_ROWS = ['V1', 'V3', 'V4', 'V6', 'V7'] as const;
+export const PINNED_MEMORY_ROWS = ['V1', 'V3', 'V4', 'V7'] as const;
+
+/** Those of both kinds that come with switching a coprocessor from one domain to another, and with moving a context. */
+export const SHARED_COPROCESSOR_ROWS = ['S15', 'S25', 'S28', 'V6'] as const;
 
 /** Collects the tests of one family. */
 export interface HazardFamily<Row extends string> {
   /** A test of one row: its question, and the code that asks it. */
-  readonly hazard: (row: Row, question: string, body: () => void) => void;
+  readonly hazard: (row: Row, question: string, body: () => void | Promise<void>) => void;
   /** To be called last: fails for each row without a test and without a reason in `later`. */
   readonly complete: () => void;
 }

@@ -271,6 +271,8 @@ export class MemoryModel {
     const access = isRead(request) ? 'read' : 'write';
     this.#inFlight.set(request, { request, process, touches, access, child });
     if (request.kind === 'exit') process.ending = true;
+    // A second request for the same pin, made before the first is answered, would rightly be refused.
+    if (request.kind === 'unpin') process.pins.delete(request.pin);
     if (request.kind === 'munmap') this.#change(process, request, 'unmap');
     if (request.kind === 'protect') this.#change(process, request, request.protection);
     this.#observe();
@@ -307,9 +309,7 @@ export class MemoryModel {
       case 'pin':
         return this.#pinned(flight, ret, told);
       case 'unpin':
-        assert(ret === 0 || flight.process.ending, told);
-        flight.process.pins.delete(request.pin);
-        return;
+        return assert(ret === 0 || flight.process.ending, told);
       case 'pinnedRead':
         return this.#wasReadByPin(flight, request, ret, told);
       case 'pinnedWrite':

@@ -168,7 +168,8 @@ class Run {
     if (request.kind === 'fork') return this.#fork(subject, request.child, answered);
     if (request.kind === 'exit') return subject.call(() => exitOf(subject), answered);
     subject.call(async () => (await subject.platform.syscall(syscallOf(request)!)).ret, answered);
-    if (request.kind === 'mmap') await subject.settle();
+    // Nothing that is planned before it is answered may be about the same pin.
+    if (request.kind === 'mmap' || request.kind === 'unpin') await subject.settle();
   }
 
   #fork(subject: Subject, child: number, answered: (ret: number) => void): void {

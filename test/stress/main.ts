@@ -5,11 +5,10 @@
 import { parseArgs } from 'node:util';
 import { MiB } from '../../src/base/units.js';
 import { startThreaded } from '../../src/entry/sim.js';
-import { QUOTA_FRAMES } from './actor.js';
 import { copyDriverUrls, copyInstances } from './copy-machine.js';
 import { closingLine, runStress } from './stress.js';
 
-const MEMORY_BYTES = 64 * MiB;
+const MEMORY_BYTES = 32 * MiB;
 
 function amountOf(name: string, given: string | undefined, usual: number): number {
   const amount = Number(given ?? usual);
@@ -22,7 +21,8 @@ async function stress(seconds: number, seed: number): Promise<number> {
   const machine = (await startThreaded({ config, driverUrls: copyDriverUrls() }))._unsafeUnwrap();
   const endMs = performance.now() + seconds * 1000;
   const report = await runStress({
-    createProcess: async () => (await machine.createProcess({ quotaFrames: QUOTA_FRAMES }))._unsafeUnwrap(),
+    createProcess: async (quotaFrames) =>
+      (await machine.createProcess(quotaFrames === undefined ? {} : { quotaFrames }))._unsafeUnwrap(),
     seed,
     goesOn: () => performance.now() < endMs,
   });

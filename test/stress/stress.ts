@@ -6,18 +6,22 @@
  * the kernel run beside it, so what they do meets these processes at any point.
  */
 import { prngStream } from '../../src/base/prng.js';
+import { MiB } from '../../src/base/units.js';
 import type { Platform } from '../../src/uapi/syscall.js';
-import { Actor } from './actor.js';
+import { Actor, QUOTA_FRAMES } from './actor.js';
 import { Tally } from './tally.js';
 
 const PROCESSES = 4;
 /** Rounds between two forks of a process, and of its child. */
 const ROUNDS_A_LIFE = 60;
 const HANG_LOOK_MS = 500;
+/** What is left to the processes and their children, with some room: frames go from hand to hand at once. */
+const ROOM_BYTES = 6 * MiB;
 
 /** A stress run. */
 export interface StressOptions {
-  readonly createProcess: () => Promise<Platform>;
+  /** Makes a process that may hold `quotaFrames` frames; all there are unless given. */
+  readonly createProcess: (quotaFrames?: number) => Promise<Platform>;
   readonly seed: number;
   /** Asked before each life of a process, with the lives that it has had: whether there is another one. */
   readonly goesOn: (lives: number) => boolean;
@@ -34,6 +38,7 @@ export interface StressReport {
 /** Runs to the end, or to the first failure, or until something hangs. */
 export async function runStress(options: StressOptions): Promise<StressReport> {
   const tally = new Tally();
+  const ballast = await fillMemory(options);
   const processes = Array.from({ length: PROCESSES }, (_, index) => live(options, index, tally));
   const hung = watch(tally);
   try {
@@ -42,6 +47,7 @@ export async function runStress(options: StressOptions): Promise<StressReport> {
     tally.note((error as Error).stack ?? String(error));
   }
   hung.stop();
+  if (hung.count() === 0) await ballast.exit();
   for (const process of processes) process.catch(() => {});
   const { operations, wrongBytes, findings } = tally;
   return { operations, wrongBytes, hangs: hung.count(), findings };
@@ -54,7 +60,7 @@ export function closingLine({ operations, wrongBytes, hangs }: StressReport): st
 
 async function live(options: StressOptions, index: number, tally: Tally): Promise<void> {
   const prng = prngStream(options.seed, `process ${index}`);
-  const actor = await Actor.start(await options.createProcess(), { prng, tally });
+  const actor = await Actor.start(await options.createProcess(QUOTA_FRAMES), { prng, tally });
   for (let lives = 0; options.goesOn(lives); lives++) {
     await rounds(actor, ROUNDS_A_LIFE / 2);
     // Its copies are in flight.
@@ -73,6 +79,30 @@ async function lifeOfChild(child: Actor): Promise<void> {
 
 async function rounds(actor: Actor, count: number): Promise<void> {
   for (let round = 0; round < count; round++) await actor.round();
+}
+
+/** A process that holds all memory but ROOM_BYTES, in pools, which stay where they are. */
+async function fillMemory({ createProcess }: StressOptions): Promise<Platform> {
+  const probe = await createProcess();
+  const room = await mapPools(probe, Number.POSITIVE_INFINITY);
+  await probe.exit();
+  const ballast = await createProcess();
+  await mapPools(ballast, room - ROOM_BYTES / MiB);
+  return ballast;
+}
+
+/** Maps up to `count` pools of 1 MiB: how many there was memory for. */
+async function mapPools(platform: Platform, count: number): Promise<number> {
+  for (let mapped = 0; ; mapped++) {
+    if (mapped >= count) return mapped;
+    const { ret } = await platform.syscall({
+      call: 'mmapAnonymous',
+      kind: 'pool',
+      bytes: MiB,
+      prefault: false,
+    });
+    if (ret < 0) return mapped;
+  }
 }
 
 /** Looks for operations that do not end. */

@@ -32,14 +32,16 @@ export function worstOf(errors: readonly ShareError[]): ShareError {
   return errors.reduce((worst, each) => (each.error / each.bound > worst.error / worst.bound ? each : worst));
 }
 
-/** The most time of `stretches`, which are in order, in any window: some such window begins or ends with one of them. */
+/**
+ * The most time of `stretches`, which are in order, in any window. Some such window begins with one of them: one that
+ * begins in a gap loses nothing when it is moved to the end of the gap, nor one that begins within a stretch when it is
+ * moved to the beginning of that.
+ */
 export function mostInWindow(stretches: readonly Stretch[], windowNs: number): number {
   const usedBefore = usedBeforeOf(stretches);
   let most = 0;
-  for (const { fromNs, toNs } of stretches) {
-    const first = usedBefore(fromNs + windowNs) - usedBefore(fromNs);
-    const last = usedBefore(toNs) - usedBefore(toNs - windowNs);
-    most = Math.max(most, first, last);
+  for (const { fromNs } of stretches) {
+    most = Math.max(most, usedBefore(fromNs + windowNs) - usedBefore(fromNs));
   }
   return most;
 }

@@ -2,7 +2,6 @@
 // flight? A few rounds of the program behind `npm run stress`, which runs as long as one likes.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startThreaded, type ThreadedMachine } from 'warpdrive/sim';
-import { QUOTA_FRAMES } from '../stress/actor.js';
 import { copyDriverUrls, copyInstances } from '../stress/copy-machine.js';
 import { closingLine, runStress } from '../stress/stress.js';
 
@@ -10,14 +9,15 @@ const LIVES = 2;
 
 let machine: ThreadedMachine;
 beforeAll(async () => {
-  const config = { memoryBytes: 64 * 1024 * 1024, instances: copyInstances };
+  const config = { memoryBytes: 32 * 1024 * 1024, instances: copyInstances };
   machine = (await startThreaded({ config, driverUrls: copyDriverUrls() }))._unsafeUnwrap();
 });
 afterAll(() => machine.close());
 
 test.for([1, 2])('no byte is wrong and nothing hangs (seed %i)', async (seed) => {
   const report = await runStress({
-    createProcess: async () => (await machine.createProcess({ quotaFrames: QUOTA_FRAMES }))._unsafeUnwrap(),
+    createProcess: async (quotaFrames) =>
+      (await machine.createProcess(quotaFrames === undefined ? {} : { quotaFrames }))._unsafeUnwrap(),
     seed,
     goesOn: (lives) => lives < LIVES,
   });
