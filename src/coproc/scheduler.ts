@@ -45,7 +45,8 @@ export interface SchedulerParts {
 /** Parameters of a vcoproc under a policy, complete and checked. */
 export type ParametersOf = (vcoproc: Vcoproc, policy: PolicyModule) => Parameters;
 
-type Phase = 'settled' | 'leaving' | 'entering';
+/** `settled`: one vcoproc is loaded, or none. `leaving`, `entering`: the halves of a switch. */
+export type Phase = 'settled' | 'leaving' | 'entering';
 const { SLEEPING, WAITING, RUNNING, ASKED_TO_SLEEP, ISOLATED } = vcoprocState;
 
 export class Scheduler implements VcoprocOwner {

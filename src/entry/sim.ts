@@ -13,8 +13,9 @@ import { ThreadedMachine, type ThreadedMachineOptions } from '../machine/threade
 
 export type { InlinePlatform } from '../machine/inline/inline-platform.js';
 export type { InstanceConfig, MachineConfig } from '../machine/machine-config.js';
+export type { ProcessSettings } from '../machine/process-settings.js';
 export type { ThreadedPlatform } from '../machine/threaded/threaded-platform.js';
-export type { Counters, Platform, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
+export type { Counters, Platform, Protection, SyscallReply, SyscallRequest } from '../uapi/syscall.js';
 export * from './control.js';
 export {
   InlineMachine as Machine,

@@ -1,8 +1,7 @@
 /**
- * Where the kernel and the shared-coprocessor framework meet. The kernel sees a device through a `CoprocPort`
- * that may be the raw hardware or a domain's vcoproc, and cannot tell which. The framework sees the hardware
- * through `CoprocHardware`, which a host implements: directly on the inline host, by messages to the engine
- * thread on the threaded one.
+ * Where the kernel and the shared-coprocessor framework meet. The kernel sees a device through a `CoprocPort`, which is a
+ * domain's vcoproc, and cannot tell whether it is loaded or shared. What the framework sees of the hardware is in
+ * context-hardware.ts.
  *
  * Every call answers through `done`, at once or later, exactly once; nothing here blocks.
  */
@@ -73,14 +72,4 @@ export interface CoprocPort {
   writeRegister(offset: number, width: 32 | 64, value: number, done: Done): void;
   /** Sets the one receiver of this port's interrupts. */
   onIrq(receive: (irq: CoprocIrq) => void): void;
-}
-
-/** The hardware below the framework. */
-export interface CoprocHardware extends CoprocPort {
-  /** Lets the current context execute. */
-  start(done: Done): void;
-  /** Stops at the next point where the hardware can; negative when it cannot. */
-  stop(done: Done): void;
-  /** Back to the state after power-on, with no queue attached. */
-  resetDevice(done: Done): void;
 }

@@ -4,6 +4,7 @@
 import { type InvalidArgument, invalidArgument } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 
+/** Quota, domain and share of a process. */
 export interface ProcessSettings {
   /**
    * Frames of 4 KiB that it may hold, page tables included: at least 1; those of its domain unless said otherwise. At the

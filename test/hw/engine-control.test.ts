@@ -106,7 +106,9 @@ describe('a ring that cannot be reached (D4)', () => {
     bench.service();
     for (const queue of [bad, good]) bench.submit(queue, copySqeOf({ tag: 7 }));
     bench.settle();
-    expect(bench.irqs).toEqual([{ kind: 'queueError', context: CONTEXT, queueNumber: 0, reason: 'ring not reachable' }]);
+    expect(bench.irqs).toEqual([
+      { kind: 'queueError', context: CONTEXT, queueNumber: 0, reason: 'ring not reachable' },
+    ]);
     expect(bench.interrupted).toContain(0);
     expect([bench.cqes(bad), bench.cqes(good)]).toEqual([0, 1]);
     expect([bench.state(bad), bench.state(good)]).toEqual([

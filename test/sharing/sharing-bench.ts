@@ -29,6 +29,8 @@ export interface SharingOptions {
   readonly sliceNs?: number;
   readonly seed?: number;
   readonly memoryBytes?: number;
+  /** Null: translations are not judged. */
+  readonly checkTranslations?: null;
 }
 
 /** Drivers that most questions are about. */
@@ -52,7 +54,14 @@ export class SharingBench {
     this.instances =
       options.instances ?? drivers.map(({ name }) => ({ id: `${name}0`, driver: name, policy, parameters }));
     const memoryBytes = options.memoryBytes ?? 64 * MiB;
-    this.machine = newMachine({ drivers, instances: this.instances, host: {}, seed, memoryBytes });
+    this.machine = newMachine({
+      drivers,
+      instances: this.instances,
+      host: {},
+      seed,
+      memoryBytes,
+      ...(options.checkTranslations === null ? { checkTranslations: null } : {}),
+    });
   }
 
   /** A domain with a vcoproc of each of `instances`; all of them unless said otherwise. */

@@ -202,11 +202,12 @@ export class InlineMachine {
     return this.#pump.runUntilIdle();
   }
 
-  /** The machine's domains and its framework: what the control domain of a hypervisor has in its hands. */
+  /** The machine's domains, for tests; programs use `call`. @internal */
   get domains(): Domains {
     return this.#kernelSide.domains;
   }
 
+  /** The framework, likewise. @internal */
   get framework(): Framework {
     return this.#kernelSide.framework;
   }

@@ -1,5 +1,5 @@
 /**
- * One coprocessor instance as the kernel thread drives it: `CoprocHardware` by messages to an engine thread, which
+ * One coprocessor instance as the kernel thread drives it: `ContextHardware` by messages to an engine thread, which
  * is started when the first queue needs it.
  *
  * States: OFF -> STARTING -> ON -> ENDING -> OFF. A thread that fails, ends by itself, or does not answer in time, is

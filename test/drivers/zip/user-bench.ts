@@ -65,7 +65,12 @@ export class UserBench {
       totalBytes: 0,
       ...transfer,
     });
-    const request = { sqe: new DataView(ring.buffer, BASE, zipSqe.bytes), qcType: format.qcType, owner: 1, progress: noProgress() };
+    const request = {
+      sqe: new DataView(ring.buffer, BASE, zipSqe.bytes),
+      qcType: format.qcType,
+      owner: 1,
+      progress: noProgress(),
+    };
     drive(this.device, request, new BenchDma(memory, { views: this.requests % 2 === 0 }));
     const outcome = newOutcome();
     format.read(ring, BASE, outcome);
