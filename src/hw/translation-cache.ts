@@ -13,58 +13,67 @@ export const permission = { READ: 1, WRITE: 2 } as const;
 /** Addresses from here on are not cached; they take the slow path to their answer. */
 export const CACHED_ADDRESS_END = 2 ** 44;
 
+/** log2 of the pages in a megapage. */
+const MEGAPAGE_SHIFT = Math.log2(MEGAPAGE_BYTES / PAGE_BYTES);
+
+/** Words of an entry: all on one cache line. */
+const PAGE = 0;
+const PASID = 1;
+/** Filled under which flush; anything older is empty. */
+const GENERATION = 2;
+const PERMISSIONS = 3;
+/** Number of the 4 KiB frame that it begins with. */
+const FRAME = 4;
+const ENTRY_SHIFT = 3;
+
 class PageArray {
+  readonly #entries: Int32Array;
   readonly #mask: number;
-  /** Filled under which flush; anything older is empty. */
-  readonly #generation: Int32Array;
-  readonly #pasid: Int32Array;
-  readonly #page: Uint32Array;
-  readonly #permissions: Uint8Array;
-  readonly #physical: Float64Array;
   #current = 1;
 
   constructor(entries: number) {
     this.#mask = entries - 1;
-    this.#generation = new Int32Array(entries);
-    this.#pasid = new Int32Array(entries);
-    this.#page = new Uint32Array(entries);
-    this.#permissions = new Uint8Array(entries);
-    this.#physical = new Float64Array(entries);
+    this.#entries = new Int32Array(entries << ENTRY_SHIFT);
   }
 
-  /** Physical address of the page, or -1. */
+  /** Frame number of the page, or -1. */
   find(pasid: number, page: number, needed: number): number {
-    const index = (page ^ Math.imul(pasid, 0x9e3779b1)) & this.#mask;
+    const entries = this.#entries;
+    const at = ((page ^ Math.imul(pasid, 0x9e3779b1)) & this.#mask) << ENTRY_SHIFT;
     const hit =
-      this.#page[index] === page &&
-      this.#pasid[index] === pasid &&
-      this.#generation[index] === this.#current &&
-      (this.#permissions[index]! & needed) === needed;
-    return hit ? this.#physical[index]! : -1;
+      entries[at + PAGE] === (page | 0) &&
+      entries[at + PASID] === pasid &&
+      entries[at + GENERATION] === this.#current &&
+      (entries[at + PERMISSIONS]! & needed) === needed;
+    return hit ? entries[at + FRAME]! : -1;
   }
 
-  fill(pasid: number, page: number, permissions: number, physical: number): void {
-    const index = (page ^ Math.imul(pasid, 0x9e3779b1)) & this.#mask;
-    this.#page[index] = page;
-    this.#pasid[index] = pasid;
-    this.#generation[index] = this.#current;
-    this.#permissions[index] = permissions;
-    this.#physical[index] = physical;
+  fill(pasid: number, page: number, permissions: number, frame: number): void {
+    const entries = this.#entries;
+    const at = ((page ^ Math.imul(pasid, 0x9e3779b1)) & this.#mask) << ENTRY_SHIFT;
+    entries[at + PAGE] = page | 0;
+    entries[at + PASID] = pasid;
+    entries[at + GENERATION] = this.#current;
+    entries[at + PERMISSIONS] = permissions;
+    entries[at + FRAME] = frame;
   }
 
-  /** Whether an entry that would be found holds a range of `bytes` bytes with `physical` in it. */
-  holds(physical: number, bytes: number): boolean {
-    return this.#physical.some(
-      (start, index) =>
-        this.#generation[index] === this.#current && physical >= start && physical < start + bytes,
-    );
+  /** Whether an entry that would be found holds a range of `frames` frames with `frame` in it. */
+  holds(frame: number, frames: number): boolean {
+    const entries = this.#entries;
+    for (let at = 0; at < entries.length; at += 1 << ENTRY_SHIFT) {
+      const first = entries[at + FRAME]!;
+      const isAlive = entries[at + GENERATION] === this.#current;
+      if (isAlive && frame >= first && frame < first + frames) return true;
+    }
+    return false;
   }
 
   flush(): void {
     this.#current = (this.#current + 1) | 0;
     // After 2^32 flushes an old mark could come round again; clearing the marks keeps it impossible.
     if (this.#current !== 0) return;
-    this.#generation.fill(0);
+    this.#entries.fill(0);
     this.#current = 1;
   }
 }
@@ -82,22 +91,24 @@ export class TranslationCache {
     this.#megapages = new PageArray(Math.max(16, entries >> 2));
   }
 
-  /** Physical address of `address` (below CACHED_ADDRESS_END) with the `needed` permissions, or -1. */
+  /**
+   * Physical address of `address` (below CACHED_ADDRESS_END) with the `needed` permissions, or -1. The address has more
+   * than 32 bits, the page number has not: one division, and integers from there on.
+   */
   find(pasid: number, address: number, needed: number): number {
-    const megapage = Math.floor(address / MEGAPAGE_BYTES);
-    const base = this.#megapages.find(pasid, megapage, needed);
+    const page = (address / PAGE_BYTES) >>> 0;
+    const base = this.#megapages.find(pasid, page >>> MEGAPAGE_SHIFT, needed);
     if (base >= 0) {
       this.hits += 1;
-      return base + (address - megapage * MEGAPAGE_BYTES);
+      return base * PAGE_BYTES + (address & (MEGAPAGE_BYTES - 1));
     }
-    const page = (address / PAGE_BYTES) >>> 0;
     const frame = this.#pages.find(pasid, page, needed);
     if (frame < 0) {
       this.misses += 1;
       return -1;
     }
     this.hits += 1;
-    return frame + (address % PAGE_BYTES);
+    return frame * PAGE_BYTES + (address & (PAGE_BYTES - 1));
   }
 
   /** Keeps one answer: a range of `bytes` (at least a page, a power of two) that holds `address`. */
@@ -110,13 +121,12 @@ export class TranslationCache {
     const page = Math.floor(address / unit);
     const within = page * unit - Math.floor(address / answer.bytes) * answer.bytes;
     const array = unit === MEGAPAGE_BYTES ? this.#megapages : this.#pages;
-    array.fill(pasid, page, answer.permissions, answer.physical + within);
+    array.fill(pasid, page, answer.permissions, (answer.physical + within) / PAGE_BYTES);
   }
 
   /** Whether any entry leads to physical page `ppn`. Looks at all of them: for tests and debuggers. */
   holdsPage(ppn: number): boolean {
-    const physical = ppn * PAGE_BYTES;
-    return this.#pages.holds(physical, PAGE_BYTES) || this.#megapages.holds(physical, MEGAPAGE_BYTES);
+    return this.#pages.holds(ppn, 1) || this.#megapages.holds(ppn, 1 << MEGAPAGE_SHIFT);
   }
 
   /** Empties the cache. */

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { copySqe } from '../../drivers/copy/layout.js';
 import { KiB, PAGE_BYTES } from '../../src/base/units.js';
-import type { StepAnswer } from '../../src/hw/context-hardware.js';
+import type { ContextIrq, StepAnswer } from '../../src/hw/context-hardware.js';
 import type { QueueBinding } from '../../src/hw/coproc-port.js';
 import type { DeviceDescription } from '../../src/hw/device-model.js';
 import { Engine, IDLE } from '../../src/hw/engine.js';
@@ -56,6 +56,8 @@ export interface CutOptions {
 export class CutBench extends PortBench {
   /** Where the context is. */
   engine: Engine;
+  /** What the instances reported. */
+  readonly irqs: ContextIrq[] = [];
   /** The other instance. */
   spare: Engine;
   readonly #mmioAddress = this.frame();
@@ -71,7 +73,13 @@ export class CutBench extends PortBench {
     this.#options = options;
     const { port } = this;
     const newEngine = () =>
-      new Engine({ description, port, interrupt: () => {}, raise: () => {}, trace: null });
+      new Engine({
+        description,
+        port,
+        interrupt: () => {},
+        raise: (irq) => this.irqs.push(irq),
+        trace: null,
+      });
     [this.engine, this.spare] = [newEngine(), newEngine()];
     this.#ringFrames = Array.from({ length: SHAPE.bytes / PAGE_BYTES }, (_, page) =>
       this.map(-1, RING_ADDRESS + page * PAGE_BYTES),

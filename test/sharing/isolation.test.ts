@@ -304,7 +304,11 @@ describe('a domain or device that does not stop (R26, R48, R49)', () => {
     }
     bench.rest();
     expect(bench.query('dial0').isolated).toBe(false);
-    for (const { name } of parties) expect(bench.snapshot(name, 'dial0').state).not.toBe('ISOLATED');
+    for (const { name, ring } of parties) {
+      expect(bench.snapshot(name, 'dial0').state).not.toBe('ISOLATED');
+      [ring.sqTail, ring.cqHead] = [0, 0];
+      expect(copyOutcome(ring.execute(copySqeOf({ bytes: 100 }))).status).toBe(copyStatus.DONE);
+    }
   });
 });
 
