@@ -104,8 +104,12 @@ export class ContextSwitch {
     );
   }
 
-  /** Resets the device, by force if need be; then it reaches no memory, even if it would not be reset. */
-  resetDevice(done: (answer: StepAnswer) => void): void {
+  /**
+   * Resets the device, by force if need be; then it reaches no memory, even if it would not be reset. Accesses to registers
+   * of the `loaded` context wait until it is forgotten.
+   */
+  resetDevice(loaded: Vcoproc | null, done: (answer: StepAnswer) => void): void {
+    loaded?.registersMove();
     const leave = (answer: StepAnswer): void => this.#leaveMemory(() => done(answer));
     this.#step<StepAnswer>((answer) => this.#parts.hardware.resetDevice(answer), leave, leave);
   }

@@ -13,7 +13,8 @@ import type { Clock } from '../hw/clock.js';
 import type { ContextHardware } from '../hw/context-hardware.js';
 import type { MemorySwitch } from './context-switch.js';
 import { completeParameters, type ParameterSpec, type Parameters, type PolicyModule } from './policy.js';
-import { Scheduler, type SchedulerCounters, type SwitchPayer } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { SchedulerCounters, SwitchPayer } from './scheduler-parts.js';
 import { type CoprocSnapshot, snapshotOf } from './snapshot.js';
 import { Vcoproc } from './vcoproc.js';
 

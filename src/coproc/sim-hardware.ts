@@ -144,9 +144,9 @@ export class SimHardware implements ContextHardware {
   destroyContext(context: number, done: Done): void {
     this.#steps.perform({ step: 'destroy', context, failure: -errno.EIO }, done, () => {
       assert(this.#loaded?.number !== context, `context ${context} is not loaded when it is destroyed`);
-      this.#context(context).cancelArrival();
-      this.#contexts.delete(context);
-      return () => 0;
+      this.#contexts.get(context)?.cancelArrival();
+      const result = this.#contexts.delete(context) ? 0 : -errno.EIO;
+      return () => result;
     });
   }
 
@@ -182,12 +182,10 @@ export class SimHardware implements ContextHardware {
   saveRegisters(context: number, done: (image: RegisterImage) => void): void {
     const initial = this.description.registers.map(({ reset }) => reset);
     const request = { step: 'save', context, costs: [this.#costs.save], failure: initial } as const;
-    this.#steps.perform<RegisterImage>(request, done, () => {
-      assert(!this.#isExecuting, 'registers are saved of a context that is stopped');
-      const image = this.#contexts.get(context)?.registers.image() ?? initial;
-      this.#loaded = null;
-      return () => image;
-    });
+    assert(!this.#isExecuting, 'registers are saved of a context that is stopped');
+    const image = this.#contexts.get(context)?.registers.image() ?? initial;
+    this.#loaded = null;
+    this.#steps.perform<RegisterImage>(request, done, () => () => image);
   }
 
   start(context: number, accesses: readonly RegisterReplay[], done: (answer: StepAnswer) => void): void {

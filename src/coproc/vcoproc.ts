@@ -44,6 +44,8 @@ const allowed: Readonly<Record<VcoprocState, readonly VcoprocState[]>> = {
 export interface VcoprocOwner {
   /** Whether it has work may have changed. */
   workChanged(vcoproc: Vcoproc): void;
+  /** The device is being reset: it takes no queues, and every vcoproc is told when that is over. */
+  readonly resetting: boolean;
 }
 
 export interface VcoprocWiring {
@@ -79,10 +81,14 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
   readonly #createdNs: number;
   readonly #waiting: Access[] = [];
   #isRetrying = false;
+  /** Queues that wait for the end of a reset. */
+  readonly #afterReset: (() => void)[] = [];
   #state: VcoprocState = vcoprocState.SLEEPING;
   #registers: Registers = 'saved';
   /** The hardware knows the context. */
   #exists = false;
+  /** How often it was told of it. */
+  #creations = 0;
   /** Counts the contexts that it has had. */
   #life = 0;
   #started = false;
@@ -150,6 +156,10 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
       done(-errno.EIO);
       return;
     }
+    if (this.#owner.resetting) {
+      this.#afterReset.push(() => this.attachQueue(binding, done));
+      return;
+    }
     const life = this.#life;
     this.ensureContext((created) => {
       if (created < 0) done(created);
@@ -210,8 +220,11 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
       return;
     }
     this.#exists = true;
+    this.#creations += 1;
+    const creation = this.#creations;
     this.#hardware.createContext(this.context, (result) => {
-      if (result < 0) this.#exists = false;
+      // Unless the device was reset meanwhile, and the context was created anew.
+      if (result < 0 && creation === this.#creations) this.#exists = false;
       done(result);
     });
   }
@@ -258,6 +271,9 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
   deliver(irq: CoprocIrq): void {
     if (irq.kind === 'device') this.interrupts.raise(irq.line);
     else this.#receive(irq);
+    // The owner believes them gone with the others if it hears of the reset later than of their being attached.
+    if (irq.kind === 'reset' || irq.kind === 'lost')
+      for (const attach of this.#afterReset.splice(0)) attach();
   }
 
   #registersAre(where: Registers): void {

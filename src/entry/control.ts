@@ -12,7 +12,7 @@ export type {
 export type { CallArguments, CallName, CallRequest } from '../coproc/calls.js';
 export type { CallError } from '../coproc/framework.js';
 export type { LedgerSnapshot, VcoprocTimes } from '../coproc/ledger.js';
-export type { Phase, SwitchPayer } from '../coproc/scheduler.js';
+export type { Phase, SwitchPayer } from '../coproc/scheduler-parts.js';
 export type { CoprocSnapshot, VcoprocSnapshot } from '../coproc/snapshot.js';
 export type { SwitchSnapshot } from '../coproc/switch-statistics.js';
 export type { VcoprocState } from '../coproc/vcoproc.js';

@@ -7,7 +7,7 @@ import { type InvalidArgument, invalidArgument } from '../base/errors.js';
 import { nearestName } from '../base/nearest-name.js';
 import { expectationOf, memberPlace } from '../base/plain-shape.js';
 import type { ParameterSpec, Parameters, PolicyModule } from '../coproc/policy.js';
-import type { SwitchPayer } from '../coproc/scheduler.js';
+import type { SwitchPayer } from '../coproc/scheduler-parts.js';
 import type { FaultModel } from '../hw/fault-model.js';
 import { DEFAULT_POLICY } from './config-shape.js';
 import type { InstanceConfig } from './machine-config.js';

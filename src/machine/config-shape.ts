@@ -17,7 +17,7 @@ import {
   type ShapeField,
 } from '../base/plain-shape.js';
 import { GiB, KiB, MiB, NS_PER_MS, NS_PER_SECOND, NS_PER_US, PAGE_BYTES } from '../base/units.js';
-import type { SwitchPayer } from '../coproc/scheduler.js';
+import type { SwitchPayer } from '../coproc/scheduler-parts.js';
 import { coprocessorsShape, nameShape, parametersShape } from '../coproc/shared-shapes.js';
 import { FAULT_MODELS } from '../hw/fault-model.js';
 

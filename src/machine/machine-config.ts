@@ -6,7 +6,7 @@ import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../base/errors.js';
 import { limits } from '../base/limits.js';
 import type { Parameters, PolicyModule } from '../coproc/policy.js';
-import type { SwitchPayer } from '../coproc/scheduler.js';
+import type { SwitchPayer } from '../coproc/scheduler-parts.js';
 import { FAULT_MODELS, type FaultModel } from '../hw/fault-model.js';
 import { builtinPolicies } from './builtin-policies.js';
 import type { DomainRequest } from './domains.js';

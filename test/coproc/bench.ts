@@ -14,7 +14,8 @@ import {
   type SchedulableVcoproc,
   type SchedulerPolicy,
 } from '../../src/coproc/policy.js';
-import { Scheduler, type SwitchPayer } from '../../src/coproc/scheduler.js';
+import { Scheduler } from '../../src/coproc/scheduler.js';
+import type { SwitchPayer } from '../../src/coproc/scheduler-parts.js';
 import type { SimContextOptions } from '../../src/coproc/sim-context.js';
 import { SimHardware } from '../../src/coproc/sim-hardware.js';
 import { SimMemory, type SimMemoryCosts } from '../../src/coproc/sim-memory.js';
@@ -40,6 +41,9 @@ export interface BenchOptions {
   readonly doorbellNs?: number;
   readonly hooksOf?: (context: number) => RegisterHooks;
 }
+
+/** More events than this in one go are an endless loop. */
+const EVENTS_MAX = 1_000_000;
 
 const STEPS: Readonly<Record<string, string>> = {
   createContext: 'create',
@@ -135,7 +139,8 @@ export class CoprocBench {
     this.clock.alarm(ns, () => {
       isOver = true;
     });
-    while (!isOver) {
+    for (let events = 0; !isOver; events++) {
+      expect(events).toBeLessThan(EVENTS_MAX);
       this.clock.step();
       after();
     }
@@ -318,7 +323,7 @@ export class ScriptedPolicy implements SchedulerPolicy {
   sliceNs: number | null = null;
   /** Whether a context that has no work stays loaded. */
   keepsLoaded = true;
-  readonly module = definePolicy({
+  readonly module: PolicyModule = definePolicy({
     name: 'scripted',
     parameters: [],
     vcoprocParameters: [],

@@ -6,7 +6,7 @@ import { NS_PER_MS, NS_PER_SECOND, NS_PER_US } from '../../src/base/units.js';
 import { fairPolicy } from '../../src/coproc/policies/fair.js';
 import { roundRobinPolicy } from '../../src/coproc/policies/round-robin.js';
 import { definePolicy, type PolicyModule } from '../../src/coproc/policy.js';
-import type { SwitchPayer } from '../../src/coproc/scheduler.js';
+import type { SwitchPayer } from '../../src/coproc/scheduler-parts.js';
 import type { SimContextOptions, SimStop } from '../../src/coproc/sim-context.js';
 import type { SimFault, SimStep } from '../../src/coproc/sim-steps.js';
 import type { Vcoproc } from '../../src/coproc/vcoproc.js';
@@ -40,7 +40,7 @@ function arbitraryPolicy(choices: readonly number[]): PolicyModule {
         dump: () => ({}),
         schedule: (_nowNs, current) => {
           const candidates = [null, current, { id: 999, domainId: 0 }, ...all.values()];
-          return { next: candidates[draw(candidates.length)]!, sliceNs: 1 + 37 * draw(5000) };
+          return { next: candidates[draw(candidates.length)]!, sliceNs: 1000 + 37 * draw(5000) };
         },
       };
     },
@@ -246,6 +246,7 @@ class Model {
     if (!bench.scheduler.isolated) {
       for (const vcoproc of this.alive) {
         if (vcoproc.state === 'ISOLATED') continue;
+        vcoproc.wake();
         this.give(vcoproc, 900 * US);
       }
       bench.runFor(20 * NS_PER_SECOND, () => this.check());

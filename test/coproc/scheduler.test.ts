@@ -372,6 +372,20 @@ describe('removal', () => {
     expect([gone, bench.log]).toEqual([1, []]);
   });
 
+  it('R64: answers every access that waited, and takes no queue any more', () => {
+    const registers = [{ name: 'BELL', at: 0, width: 32, access: 'doorbell', reset: 0, doc: '' }] as const;
+    const bench = new CoprocBench({ contexts: [ALWAYS, ALWAYS], registers });
+    const [, second] = bench.start(2);
+    const results: number[] = [];
+    for (let count = 0; count <= limits.STACKED_WRITES; count++) {
+      second!.writeRegister(0, 32, 1, (result) => results.push(result));
+    }
+    second!.readRegister(0, 32, (value) => results.push(value));
+    bench.scheduler.remove(second!, () => {});
+    expect(results.slice(limits.STACKED_WRITES)).toEqual([-5, 0]);
+    expect(bench.attach(second!)).toBe(-5);
+  });
+
   it('R64: no interrupt of a context that is being destroyed reaches the domain that it was of', () => {
     const { bench, first, second } = pair();
     bench.faults.set('destroy', { kind: 'late', ns: MS });

@@ -26,7 +26,11 @@ describe('the states of a vcoproc', () => {
     const { hardware } = new CoprocBench();
     for (const [from, path] of Object.entries(paths)) {
       for (const to of Object.values(vcoprocState)) {
-        const wiring = { hardware, owner: { workChanged: () => {} }, clock: new VirtualClock() };
+        const wiring = {
+          hardware,
+          owner: { workChanged: () => {}, resetting: false },
+          clock: new VirtualClock(),
+        };
         const vcoproc = new Vcoproc(1, 0, wiring);
         for (const state of path) vcoproc.enter(state);
         const enter = (): void => vcoproc.enter(to);

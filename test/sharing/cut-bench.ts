@@ -12,6 +12,7 @@ import type { DeviceDescription } from '../../src/hw/device-model.js';
 import { Engine, IDLE } from '../../src/hw/engine.js';
 import type { ContextImage, SaveAnswer } from '../../src/hw/engine-image.js';
 import type { PageRequestRecord } from '../../src/hw/iommu-driver/control.js';
+import { queueContextLayout } from '../../src/hw/queue-context.js';
 import { CQE_BYTES, dusShape, queueWord } from '../../src/uapi/queue-layout.js';
 import { copySqeOf, patternOf } from '../hw/copy-requests.js';
 import { PortBench } from '../hw/port-bench.js';
@@ -27,7 +28,7 @@ const DATA_PAGES = 64;
 const isCold = (page: number): boolean => page % 5 === 3;
 
 /** Three requests of several segments: one reads what it has written, one adds up, one compares. */
-export const REQUESTS: readonly Uint8Array[] = [
+const REQUESTS: readonly Uint8Array[] = [
   copySqeOf({ source: DATA, destination: DATA + 100, bytes: 70 * KiB, tag: 1 }),
   copySqeOf({ operation: 'crc32c', source: DATA + 50, bytes: 80 * KiB, tag: 2 }),
   copySqeOf({
@@ -190,6 +191,16 @@ export class CutBench extends PortBench {
       if (steps > 1000) throw new Error('the requests never end');
     }
     return this.remains();
+  }
+
+  /** An SQ slot. */
+  slot(index: number): Uint8Array {
+    return this.memory.view(this.#ringFrames[0]! + index * copySqe.bytes, copySqe.bytes);
+  }
+
+  /** Whether a request was taken and is not completed: word of the shared queue context. */
+  get inFlight(): boolean {
+    return queueContextLayout.fields.reserved.read(this.memory.data, this.#contextAddress) === 1;
   }
 
   get completions(): number {

@@ -92,6 +92,26 @@ describe('a request that is left in the middle', () => {
   });
 });
 
+describe('a context that is reset', () => {
+  it.each(['resume', 'park', 'restart'] as const)(
+    '"%s": fails a request that was left in the middle, and executes the next ones',
+    (preemption) => {
+      const bench = new CutBench(cutDevice(preemption).description, { requests: [...LONG, ...PLAIN] });
+      while (bench.engine.stop().kind !== 'done' || !bench.inFlight) {
+        bench.engine.start(1, []);
+        bench.step();
+      }
+      expect(bench.engine.resetContext(1)).toEqual({ kind: 'done' });
+      bench.engine.start(1, []);
+      expect(bench.toTheEnd().completions).toBe(2);
+      expect([0, 1].map((slot) => copyOutcome(bench.slot(slot)).status)).toEqual([
+        copyStatus.ACCESS_FAILED,
+        copyStatus.DONE,
+      ]);
+    },
+  );
+});
+
 /** A request of so many bytes never ends. */
 const ENDLESS = 7 * MiB;
 

@@ -64,7 +64,7 @@ const registers: readonly RegisterSpec[] = [
 
 const sqe = copySqe.fields;
 /** Interrupt line of requests; doorbells raise lines 0 to 3. */
-export const REQUEST_LINE = 4;
+const REQUEST_LINE = 4;
 
 class RegisterDevice implements DeviceModel {
   readonly #signals: DeviceSignals;

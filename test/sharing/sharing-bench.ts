@@ -34,7 +34,7 @@ export interface SharingOptions {
 }
 
 /** Drivers that most questions are about. */
-export const REAL_DRIVERS: readonly MachineDriver[] = [copy, zip];
+const REAL_DRIVERS: readonly MachineDriver[] = [copy, zip];
 
 /** Parameters that let a policy switch as often as it can, or after `sliceNs`. */
 export function parametersOf(policy: string, sliceNs: number): Parameters {

@@ -81,7 +81,7 @@ interface Launched {
 }
 
 /** How many outputs one worker has room for: requests in flight on one queue. */
-export const IN_FLIGHT_MAX = 3;
+const IN_FLIGHT_MAX = 3;
 
 /** One process of a domain with a queue of each accelerator. */
 export class Worker {

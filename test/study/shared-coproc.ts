@@ -6,7 +6,7 @@
 import { assert } from '../../src/base/assert.js';
 import { Framework } from '../../src/coproc/framework.js';
 import type { Parameters, PolicyModule } from '../../src/coproc/policy.js';
-import type { SwitchPayer } from '../../src/coproc/scheduler.js';
+import type { SwitchPayer } from '../../src/coproc/scheduler-parts.js';
 import type { SimContextOptions } from '../../src/coproc/sim-context.js';
 import { SimHardware } from '../../src/coproc/sim-hardware.js';
 import { SimMemory } from '../../src/coproc/sim-memory.js';
