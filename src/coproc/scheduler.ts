@@ -354,6 +354,8 @@ export class Scheduler implements VcoprocOwner {
       this.#escalation.tellAll(irq);
     }
     this.#switch.abandon(() => {
+      // It may have gone to sleep once more while its memory was left.
+      if (this.#current !== null) this.#roster.standBy(this.#current);
       this.#current = null;
       this.#settle(true);
     });

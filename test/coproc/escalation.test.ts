@@ -4,6 +4,7 @@ import { limits } from '../../src/base/limits.js';
 import { NS_PER_MS, NS_PER_SECOND } from '../../src/base/units.js';
 import type { SimContextOptions, SimStop } from '../../src/coproc/sim-context.js';
 import type { Vcoproc } from '../../src/coproc/vcoproc.js';
+import type { QueueBinding } from '../../src/hw/coproc-port.js';
 import { CoprocBench } from './bench.js';
 
 const MS = NS_PER_MS;
@@ -282,4 +283,84 @@ describe('a device that resets itself', () => {
       ['reset'],
     ]);
   });
+
+  it('one that goes to sleep while its memory is left sleeps, and is not thought to wait', () => {
+    const bench = new CoprocBench({
+      contexts: [{ load: { kind: 'always' } }],
+      memoryCosts: { leaveNs: 50_000 },
+    });
+    const [vcoproc] = bench.start(1);
+    bench.runFor(MS);
+    bench.hardware.crash('test');
+    vcoproc!.sleep();
+    bench.runFor(MS, () => bench.checkInvariants());
+    expect([vcoproc!.state, bench.scheduler.current]).toEqual(['SLEEPING', null]);
+  });
+
+  it('while a context is being created: the failure of that one is not taken for that of the next', () => {
+    const bench = new CoprocBench();
+    const vcoproc = bench.add();
+    bench.faults.set('create', { kind: 'late', ns: MS });
+    const results: number[] = [];
+    const attach = (): void =>
+      vcoproc.attachQueue({ queueNumber: 1 } as QueueBinding, (result) => results.push(result));
+    vcoproc.onIrq(attach);
+    attach();
+    bench.hardware.crash('test');
+    bench.runFor(2 * MS);
+    expect([results.includes(0), vcoproc.exists, bench.hardware.contexts]).toEqual([true, true, [0]]);
+  });
+});
+
+describe('a device that is being reset', () => {
+  /** The first of two denies, and its context cannot be reset: the device is, which takes a while. */
+  function resetting() {
+    const contexts: SimContextOptions[] = [
+      { load: { kind: 'always' }, stop: { kind: 'never', hintNs: 50 * MS } },
+      { load: { kind: 'always' } },
+    ];
+    const registers = [{ name: 'A', at: 0, width: 32, access: 'RW', reset: 7, doc: '' }] as const;
+    const bench = new CoprocBench({ contexts, registers, memoryCosts: { leaveNs: MS } });
+    const [guilty, neighbour] = bench.start(2) as [Vcoproc, Vcoproc];
+    bench.faults.set('resetContext', { kind: 'failed', reason: 'test' });
+    bench.faults.set('resetDevice', { kind: 'late', ns: MS });
+    bench.runFor(SLICE + limits.DRAIN_DEADLINE_NS + 1);
+    expect(escalation(bench.log).at(-1)).toBe('resetDevice');
+    return { bench, guilty, neighbour };
+  }
+
+  it('takes a queue when it has been reset, after its owner was told that all queues are gone', () => {
+    for (const passNs of [0, MS + MS / 2]) {
+      const { bench, neighbour } = resetting();
+      bench.runFor(passNs);
+      const order: string[] = [];
+      neighbour.onIrq(({ kind }) => order.push(kind));
+      neighbour.attachQueue({ queueNumber: 9 } as QueueBinding, (result) => order.push(String(result)));
+      expect(order).toEqual([]);
+      bench.runFor(3 * MS);
+      expect(order).toEqual(['reset', '0']);
+    }
+  });
+
+  it('is not reached by accesses to the registers of what was loaded: they meet the state after power-on', () => {
+    const { bench, guilty } = resetting();
+    const before = bench.log.length;
+    const answers: number[] = [];
+    guilty.writeRegister(0, 32, 5, (result) => answers.push(result));
+    guilty.readRegister(0, 32, (value) => answers.push(value));
+    expect([answers, bench.log.length]).toEqual([[], before]);
+    bench.runFor(3 * MS);
+    expect(answers).toEqual([0, 5]);
+  });
+});
+
+it('a context that the device would not destroy is given to nobody before the device was reset', () => {
+  const bench = new CoprocBench();
+  const [first] = bench.start(2);
+  bench.faults.set('destroy', { kind: 'failed', reason: 'test' });
+  bench.scheduler.remove(first!, () => {});
+  bench.faults.clear();
+  expect(bench.start(1)[0]!.context).toBe(2);
+  bench.hardware.crash('test');
+  expect(bench.start(1)[0]!.context).toBe(0);
 });

@@ -24,6 +24,12 @@ function newFile() {
   return { file, rung };
 }
 
+/** What a read answers of a register that holds `value`: a doorbell is an event, not a store. */
+function readOf(access: RegisterAccess, value: number): number {
+  if (access === 'live') return 42;
+  return access === 'doorbell' ? 0 : value;
+}
+
 describe('registers', () => {
   it('behave as a model of their access kinds says, through any sequence of reads and writes', () => {
     const value = fc.nat(0xffff);
@@ -40,7 +46,7 @@ describe('registers', () => {
           if (access === 'W1C') model.set(access, before & ~given);
           if (access === 'doorbell') doorbells += 1;
         } else {
-          expect(file.read(offsetOf(access))).toBe(access === 'live' ? 42 : before);
+          expect(file.read(offsetOf(access))).toBe(readOf(access, before));
           if (access === 'read-clear') model.set(access, 0);
         }
       }
@@ -54,7 +60,7 @@ describe('registers', () => {
     for (let at = 0; at < 64; at++) file.write(at, 0xffff);
     file.set('RO', 1);
     file.reset();
-    for (const { at, reset, access } of table) expect(file.read(at)).toBe(access === 'live' ? 42 : reset);
+    for (const { at, reset, access } of table) expect(file.read(at)).toBe(readOf(access, reset));
     expect([file.read(1), file.read(4096), rung.length]).toEqual([0, 0, 1]);
   });
 
