@@ -376,7 +376,11 @@ export class MemoryModel {
     ret: number,
     told: string,
   ): void {
-    this.#judge(flight, va, ret, told)?.write(va % PAGE_BYTES, value);
+    const { process } = flight;
+    const page = this.#judge(flight, va, ret, told);
+    // Of a process that ends while it forks: what was written on the way may be in the child.
+    const ofEnding = ret >= 0 && process.ending ? process.pages.get(va - (va % PAGE_BYTES)) : undefined;
+    (page ?? ofEnding)?.write(va % PAGE_BYTES, value);
   }
 
   /** The page of an access that went through; null for one that was refused, if it could be. */
