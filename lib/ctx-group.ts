@@ -71,13 +71,13 @@ export class CtxGroup {
     return true;
   }
 
-  /** A ctx with room for a stream: the one with the least to do, once one is open; null when none will be. */
+  /** A ctx for a stream: the one with the fewest, once one is open; null when none will be. */
   async anyCtx(): Promise<Ctx | null> {
     if (this.ctxs.length === 0 && !this.#closed) {
       await new Promise<void>((resolve) => this.#changed.push(resolve));
     }
     return this.ctxs.reduce<Ctx | null>(
-      (least, ctx) => (least === null || ctx.backlogNs < least.backlogNs ? ctx : least),
+      (least, ctx) => (least === null || ctx.streams < least.streams ? ctx : least),
       null,
     );
   }

@@ -49,6 +49,8 @@ export class Ctx {
   backlogNs = 0;
   /** Requests completed since the ctx was opened. */
   completed = 0;
+  /** Stateful streams that live here. */
+  streams = 0;
 
   readonly #platform: Platform;
   readonly #options: CtxOptions;
@@ -179,6 +181,7 @@ export class Ctx {
     transfer.state = 0;
     transfer.streamNew = false;
     transfer.final = true;
+    transfer.flush = 0;
     transfer.checksum = 0;
     transfer.totalBytes = 0;
     flight.describe(transfer);
@@ -357,6 +360,7 @@ function newTransfer(): Transfer {
     state: 0,
     streamNew: false,
     final: true,
+    flush: 0,
     checksum: 0,
     totalBytes: 0,
   };

@@ -57,6 +57,13 @@ export class DmaMemory {
     return null;
   }
 
+  /** Room for `bytes`, after asking for more if need be; null when there is none to be had. */
+  async allocateOrGrow(bytes: number): Promise<Extent | null> {
+    let extent = this.#arena.allocate(bytes);
+    while (extent === null && (await this.grow())) extent = this.#arena.allocate(bytes);
+    return extent;
+  }
+
   /** Takes back what only waited: nobody is called, or two that wait would call each other for ever. */
   freeQuietly(extent: Extent): void {
     if (extent !== NOTHING) this.#arena.free(extent);

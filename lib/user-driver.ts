@@ -32,6 +32,8 @@ export interface Transfer {
   streamNew: boolean;
   /** The last of its stream, or the only one. */
   final: boolean;
+  /** Encoders, stateful and not final: what the end of this input asks for, by zlib's number; 0 = nothing. */
+  flush: number;
   /** Stateful requests: checksum and input length so far, as the previous outcome reported them. */
   checksum: number;
   totalBytes: number;

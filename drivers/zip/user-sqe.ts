@@ -61,7 +61,7 @@ export function compressBlock(kind: RequestKind, coding: Coding): SqeFormat {
 
 /** Part after part of one stream. */
 export function compressStream(kind: RequestKind, coding: Coding): StreamPlan {
-  return streamPlan({ ...compressFormat(kind, coding, STREAM), fill: fillStream });
+  return streamPlan({ ...compressFormat(kind, coding, STREAM), fill: fillCompressStream });
 }
 
 /** A whole stream in one request. */
@@ -137,6 +137,11 @@ function fillStream(ring: DataView, base: number, transfer: Transfer): void {
   // For hardware that has no state of its own; this device keeps both itself.
   sqe.totalBytes.write(ring, base, transfer.totalBytes);
   sqe.checksum.write(ring, base, transfer.checksum);
+}
+
+function fillCompressStream(ring: DataView, base: number, transfer: Transfer): void {
+  fillStream(ring, base, transfer);
+  sqe.flush.write(ring, base, transfer.flush + 1);
 }
 
 function read(ring: DataView, base: number, outcome: Outcome): void {

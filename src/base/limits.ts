@@ -183,6 +183,8 @@ export const limits = {
   DICTIONARY_BYTES: 32 * KiB,
   /** Input of one stateful request, bytes: what user drivers of this hardware send. */
   STREAM_CHUNK_BYTES: 128 * KiB,
+  /** Stateful streams that a pool opens on one queue: both directions of one pool then fit what an instance keeps. */
+  STREAMS_PER_CTX: 128,
   /** Streams that one ZIP instance keeps between stateful requests; a stream being compressed holds about 270 KB. */
   ZIP_STREAMS_MAX: 256,
   /** Idle codecs of each kind, and idle output windows, that one ZIP instance keeps for the next request. */

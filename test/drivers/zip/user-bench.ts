@@ -61,6 +61,7 @@ export class UserBench {
       state: STATE,
       streamNew: false,
       final: true,
+      flush: 0,
       checksum: 0,
       totalBytes: 0,
       ...transfer,
