@@ -6,7 +6,8 @@ import { err, type Result, ResultAsync } from 'neverthrow';
 import { invalidArgument, type WdError } from '../src/base/errors.js';
 import { INPUT_TYPES, type Input, inputBytes } from './input.js';
 import type { WdOutput } from './one-shot.js';
-import type { CompressOptions, DecompressOptions, OpenOptions } from './options.js';
+import type { OpenOptions } from './open-options.js';
+import type { CompressOptions, DecompressOptions } from './options.js';
 import type { Pool } from './pool.js';
 
 /** Opens a pool on a machine of its own. */

@@ -5,7 +5,6 @@
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
-import { MiB } from '../src/base/units.js';
 
 /** Which way a request shall take: `auto` decides by size and what is there. */
 export type Route = 'auto' | 'device' | 'software';
@@ -40,14 +39,6 @@ export interface CompressOptions extends RequestOptions {
 export interface DecompressOptions extends RequestOptions {
   /** Container; default `auto`: gzip or zlib header by its first bytes. Raw deflate must be named. */
   readonly format?: 'auto' | 'gzip' | 'deflate' | 'deflate-raw';
-}
-
-/** What `open` takes. */
-export interface OpenOptions {
-  /** Compression engines, 1 to 16; default: one for each core, at most 16. */
-  readonly engines?: number;
-  /** Physical memory of the machine, bytes, 32 MiB to just below 4 GiB in whole megabytes; default 1 GiB. */
-  readonly memoryBytes?: number;
 }
 
 /** Largest output that Node can hold in one Buffer on every supported version. */
@@ -95,22 +86,6 @@ export function checkOptions(options: unknown): Result<CheckedOptions, InvalidAr
   });
 }
 
-/** Checks the options of `open`. */
-export function checkOpenOptions(options: unknown): Result<OpenOptions, InvalidArgument> {
-  if (options === undefined) return ok({});
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    return err(invalidArgument({ argument: 'options', value: options, expected: 'an object', code: TYPE }));
-  }
-  const { engines, memoryBytes, ...rest } = options as Record<string, unknown>;
-  const [unknown] = Object.keys(rest);
-  const mistake =
-    (unknown === undefined ? null : unknownOption(unknown, rest[unknown])) ??
-    wrongWhole('engines', engines, [1, limits.ENGINES_MAX]) ??
-    wrongWhole('memoryBytes', memoryBytes, [limits.MEMORY_BYTES_MIN, limits.MEMORY_BYTES_MAX]) ??
-    wrongUnit('memoryBytes', memoryBytes, MiB);
-  return mistake === null ? ok(options as OpenOptions) : err(mistake);
-}
-
 const TYPE = 'ERR_INVALID_ARG_TYPE';
 const RANGE = 'ERR_OUT_OF_RANGE';
 
@@ -135,11 +110,6 @@ export function wrongWhole(
   if (typeof value !== 'number') return invalidArgument({ argument, value, expected, code: TYPE });
   if (Number.isInteger(value) && value >= least && value <= most) return null;
   return invalidArgument({ argument, value, expected, code: RANGE });
-}
-
-function wrongUnit(argument: string, value: unknown, unit: number): InvalidArgument | null {
-  if (value === undefined || (value as number) % unit === 0) return null;
-  return invalidArgument({ argument, value, expected: `a multiple of ${unit}`, code: RANGE });
 }
 
 function wrongRoute(value: unknown): InvalidArgument | null {

@@ -24,10 +24,10 @@ export const close = (): Promise<void> => shared.close().then(() => {});
 export type { QueueInUse } from '../../lib/ctx-directory.js';
 export type { Input } from '../../lib/input.js';
 export type { WdOutput } from '../../lib/one-shot.js';
+export type { OpenOptions } from '../../lib/open-options.js';
 export type {
   CompressOptions,
   DecompressOptions,
-  OpenOptions,
   RequestOptions,
   Route,
 } from '../../lib/options.js';

@@ -1,7 +1,7 @@
 /** Opens a pool on a threaded machine of its own: where machine and user library meet. */
 import { availableParallelism } from 'node:os';
 import { err, type Result, ResultAsync } from 'neverthrow';
-import { checkOpenOptions, type OpenOptions } from '../../lib/options.js';
+import { checkOpenOptions, type OpenOptions } from '../../lib/open-options.js';
 import { Pool, poolMemoryLimit } from '../../lib/pool.js';
 import type { UserDriver } from '../../lib/user-driver.js';
 import type { DriverModule } from '../base/define-driver.js';

@@ -1,7 +1,8 @@
 // Is every wrong option named, with its value and what would have been right, and is none of them ignored?
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkOpenOptions } from '../../lib/options.js';
+import { checkOpenOptions } from '../../lib/open-options.js';
+import {} from '../../lib/options.js';
 import type { InvalidArgument, WdError } from '../../src/base/errors.js';
 import { limits } from '../../src/base/limits.js';
 import { type Library, openLibrary } from './library-bench.js';
