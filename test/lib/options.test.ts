@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkOpenOptions } from '../../lib/open-options.js';
-import {} from '../../lib/options.js';
 import type { InvalidArgument, WdError } from '../../src/base/errors.js';
 import { limits } from '../../src/base/limits.js';
 import { type Library, openLibrary } from './library-bench.js';
