@@ -17,6 +17,7 @@ import type { Call, WdOutput } from './one-shot.js';
 import type { CompressOptions, DecompressOptions } from './options.js';
 import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
 import type { PoolDescription } from './pool-description.js';
+import { PoolStream } from './pool-stream.js';
 import { type Prepared, PreparedOperations } from './prepared.js';
 import { Requests } from './requests.js';
 import { decideRoute, NO_DEVICE_LEFT } from './route.js';
@@ -128,6 +129,11 @@ export class Pool {
     options?: DecompressOptions,
   ): AsyncGenerator<PieceResult, void, void> {
     return decompressPieces(this.#pieces('decompress', options), source);
+  }
+
+  /** A stream step by step, for the stream classes on top of a pool. @internal */
+  openStream(op: string, options?: CompressOptions | DecompressOptions): Result<PoolStream, WdError> {
+    return this.#pieces(op, options).map((parts) => new PoolStream(parts));
   }
 
   /**
