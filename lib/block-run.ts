@@ -7,58 +7,75 @@ import { deviceLost, type WdError } from '../src/base/errors.js';
 import type { Extent } from './arena.js';
 import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
-import { deviceError, WdFailure } from './failures.js';
+import { aborted, deviceError, WdFailure } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
+import type { Prepared } from './prepared.js';
+import { afterLoss } from './recovery.js';
+import type { Statistics } from './statistics.js';
 import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat, Transfer } from './user-driver.js';
 
-/** What a finished block leaves. */
-export interface FinishedBlock extends BlockPart {
+/** What a finished block leaves. `carrier` is null when software did it. */
+interface FinishedBlock extends BlockPart {
   readonly data: Buffer;
-  readonly carrier: Carrier;
+  readonly carrier: Carrier | null;
 }
 
 /** A dictionary and the block right after it. `borrowed`: the caller may change the bytes after the call. */
-export interface BlockInput {
+interface BlockInput {
   readonly bytes: Uint8Array;
   readonly dictionaryBytes: number;
   readonly borrowed: boolean;
+}
+
+/** What a run is made from. */
+export interface BlockRunParts {
+  readonly prepared: Prepared;
+  readonly memory: DmaMemory;
+  readonly group: CtxGroup;
+  readonly statistics: Statistics;
+  /** Sees the carrier of each finished block, in order; null for one that software did. */
+  readonly onBlock: (carrier: Carrier | null) => void;
 }
 
 /** One block on its way. */
 class Block extends Flight implements Waiting {
   readonly format: SqeFormat;
   readonly finished: Promise<FinishedBlock>;
-  readonly #memory: DmaMemory;
+  readonly #parts: BlockRunParts;
   readonly #plan: BlockPlan;
   #bytes: Uint8Array | null;
   readonly #dictionaryBytes: number;
   #source: Extent | null = null;
   #output: Extent | null = null;
+  #losses = 0;
+  #cancelled: WdError | null = null;
   #resolve!: (block: FinishedBlock) => void;
   #reject!: (failure: WdFailure) => void;
 
-  constructor(plan: BlockPlan, memory: DmaMemory, input: BlockInput) {
+  constructor(parts: BlockRunParts, input: BlockInput) {
     super();
-    this.format = plan.format;
-    this.#plan = plan;
-    this.#memory = memory;
+    this.#parts = parts;
+    this.#plan = parts.prepared.operation.blocks!;
+    this.format = this.#plan.format;
     this.#bytes = input.bytes;
     this.#source = this.#copyIn();
     if (this.#source === null && input.borrowed) this.#bytes = Uint8Array.prototype.slice.call(input.bytes);
     this.#dictionaryBytes = input.dictionaryBytes;
     this.sourceBytes = input.bytes.length - input.dictionaryBytes;
-    this.expectedNs = plan.format.expectedNs(this.sourceBytes);
+    this.expectedNs = this.format.expectedNs(this.sourceBytes);
     this.finished = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    // Whoever joins the blocks looks at them in order; one that failed meanwhile is not forgotten, and no accident.
+    this.finished.catch(() => {});
   }
 
   launch(): Flight | null {
     this.#source ??= this.#copyIn();
     if (this.#source === null) return null;
-    const room = this.#plan.format.outputRoom(this.sourceBytes);
-    this.#output = this.#memory.allocate(room);
+    const room = this.format.outputRoom(this.sourceBytes);
+    this.#output = this.#parts.memory.allocate(room);
     if (this.#output === null) return null;
     this.destinationBytes = room;
     return this;
@@ -66,10 +83,8 @@ class Block extends Flight implements Waiting {
 
   unstage(): void {
     if (this.#source === null) return;
-    const { mapping, offset } = this.#source;
-    const held = this.#dictionaryBytes + this.sourceBytes;
-    this.#bytes = mapping.view.slice(offset, offset + held);
-    this.#memory.freeQuietly(this.#source);
+    this.#bytes = this.#view().slice();
+    this.#parts.memory.freeQuietly(this.#source);
     this.#source = null;
   }
 
@@ -80,6 +95,7 @@ class Block extends Flight implements Waiting {
   }
 
   complete(outcome: Outcome, carrier: Carrier): void {
+    if (this.#cancelled !== null) return this.#fail(this.#cancelled);
     if (outcome.verdict !== 'ok') return this.#fail(deviceError(carrier.device, outcome.status));
     const { mapping, offset } = this.#output!;
     const data = Buffer.from(mapping.view.subarray(offset, offset + outcome.produced));
@@ -88,16 +104,49 @@ class Block extends Flight implements Waiting {
   }
 
   lost(reason: string, carrier: Carrier): void {
-    this.#fail(deviceLost(carrier.device, reason));
+    this.#losses += 1;
+    this.#releaseOutput();
+    const next = afterLoss(this.#parts.prepared, this.#losses);
+    if (this.#cancelled !== null) this.#fail(this.#cancelled);
+    else if (next === 'fail') this.#fail(deviceLost(carrier.device, reason));
+    else if (next === 'software') void this.#inSoftware();
+    else {
+      this.#parts.statistics.replays += 1;
+      this.#parts.group.launch(this);
+    }
   }
 
   abandoned(reason: string): void {
-    this.#fail(deviceLost('every device', reason));
+    const { route, onDeviceLoss } = this.#parts.prepared.options;
+    const mayNot = route === 'device' || onDeviceLoss === 'fail';
+    if (mayNot) this.#fail(deviceLost('every device', reason));
+    else void this.#inSoftware();
+  }
+
+  /** Not wanted any more: gone at once while it waits, at its next segment while it runs. */
+  cancel(error: WdError): void {
+    this.#cancelled = error;
+    if (this.#parts.group.remove(this)) this.#fail(error);
+    else this.carrier?.cancel(this);
+  }
+
+  async #inSoftware(): Promise<void> {
+    const bytes = (this.#source === null ? this.#bytes! : this.#view()).slice();
+    this.#release();
+    const dictionary = bytes.subarray(0, this.#dictionaryBytes);
+    const { data, checksum } = await this.#plan.software(bytes.subarray(this.#dictionaryBytes), dictionary);
+    this.#resolve({ data: Buffer.from(data), carrier: null, inputBytes: this.sourceBytes, checksum });
+  }
+
+  /** The dictionary and the block, in DMA memory. */
+  #view(): Uint8Array {
+    const { mapping, offset } = this.#source!;
+    return mapping.view.subarray(offset, offset + this.#dictionaryBytes + this.sourceBytes);
   }
 
   #copyIn(): Extent | null {
     const bytes = this.#bytes!;
-    const extent = this.#memory.allocate(bytes.length);
+    const extent = this.#parts.memory.allocate(bytes.length);
     if (extent === null) return null;
     extent.mapping.view.set(bytes, extent.offset);
     this.#bytes = null;
@@ -110,20 +159,15 @@ class Block extends Flight implements Waiting {
   }
 
   #release(): void {
-    for (const extent of [this.#source, this.#output]) if (extent !== null) this.#memory.free(extent);
+    this.#releaseOutput();
+    if (this.#source !== null) this.#parts.memory.free(this.#source);
     this.#source = null;
+  }
+
+  #releaseOutput(): void {
+    if (this.#output !== null) this.#parts.memory.free(this.#output);
     this.#output = null;
   }
-}
-
-export interface BlockRun {
-  readonly operation: Operation;
-  readonly plan: BlockPlan;
-  readonly blockBytes: number;
-  readonly memory: DmaMemory;
-  readonly group: CtxGroup;
-  /** Sees each finished block, in order. */
-  readonly onBlock: (block: FinishedBlock) => void;
 }
 
 /** Blocks that may be on their way at once, per ctx: enough to hide the reading of the next. */
@@ -142,87 +186,102 @@ export function blockRunBytes({
   return BLOCKS_PER_CTX * ctxs * (plan.dictionaryBytes + blockBytes + plan.format.outputRoom(blockBytes));
 }
 
+/** Keeps the blocks of one input in order and what the trailer needs of them. */
+export class BlockRun {
+  readonly operation: Operation;
+  readonly plan: BlockPlan;
+  readonly blockBytes: number;
+  readonly #run: BlockRunParts;
+  readonly #blocks: Block[] = [];
+  readonly #parts: BlockPart[] = [];
+
+  constructor(parts: BlockRunParts) {
+    const { operation, options } = parts.prepared;
+    this.#run = parts;
+    this.operation = operation;
+    this.plan = operation.blocks!;
+    this.blockBytes = options.blockBytes;
+  }
+
+  /** Whether as many blocks are on their way as the ctxs can be kept busy with. */
+  get isFull(): boolean {
+    return this.#blocks.length >= BLOCKS_PER_CTX * Math.max(1, this.#run.group.ctxs.length);
+  }
+
+  get isEmpty(): boolean {
+    return this.#blocks.length === 0;
+  }
+
+  start(input: BlockInput): void {
+    const block = new Block(this.#run, input);
+    this.#blocks.push(block);
+    this.#run.group.launch(block);
+  }
+
+  /** The output of the oldest block. */
+  async next(): Promise<Buffer> {
+    const block = await this.#blocks[0]!.finished;
+    this.#blocks.shift();
+    this.#parts.push({ inputBytes: block.inputBytes, checksum: block.checksum });
+    this.#run.onBlock(block.carrier);
+    return block.data;
+  }
+
+  *header(): Generator<Buffer, void, void> {
+    const { header } = this.operation;
+    if (header.length > 0) yield Buffer.from(header);
+  }
+
+  *trailer(): Generator<Buffer, void, void> {
+    const trailer = this.plan.trailer(this.#parts);
+    if (trailer.length > 0) yield Buffer.from(trailer);
+  }
+
+  /** What is on its way is not wanted any more. */
+  cancel(error: WdError): void {
+    for (const block of this.#blocks) block.cancel(error);
+  }
+
+  /** After a failure or an early end: what is still in a queue has to end before anybody may close it. */
+  async abandon(): Promise<void> {
+    this.cancel(aborted(null));
+    await Promise.allSettled(this.#blocks.map(({ finished }) => finished));
+  }
+}
+
 /** Encodes `source`; yields output pieces in order. Throws WdFailure. */
 export async function* encodeBlocks(
   source: AsyncIterable<Uint8Array>,
   run: BlockRun,
 ): AsyncGenerator<Buffer, void, void> {
-  const joiner = new Joiner(run);
-  yield* joiner.header();
+  yield* run.header();
   try {
     for await (const input of cutPieces(source, run)) {
-      joiner.start(input);
-      if (joiner.onTheWay >= BLOCKS_PER_CTX * Math.max(1, run.group.ctxs.length)) yield await joiner.next();
+      run.start(input);
+      if (run.isFull) yield await run.next();
     }
-    while (joiner.onTheWay > 0) yield await joiner.next();
+    while (!run.isEmpty) yield await run.next();
   } finally {
-    await joiner.abandon();
+    await run.abandon();
   }
-  yield* joiner.trailer();
+  yield* run.trailer();
 }
 
 /** Encodes one buffer: takes all of it over at once, answers the output in one piece. Throws WdFailure. */
 export async function encodeBuffer(input: Uint8Array, run: BlockRun): Promise<Buffer> {
-  const joiner = new Joiner(run);
   for (let from = 0; from < input.length; from += run.blockBytes) {
     const dictionaryBytes = Math.min(from, run.plan.dictionaryBytes);
     const bytes = input.subarray(from - dictionaryBytes, Math.min(from + run.blockBytes, input.length));
-    joiner.start({ bytes, dictionaryBytes, borrowed: true });
+    run.start({ bytes, dictionaryBytes, borrowed: true });
   }
-  const pieces = [...joiner.header()];
+  const pieces = [...run.header()];
   try {
-    while (joiner.onTheWay > 0) pieces.push(await joiner.next());
+    while (!run.isEmpty) pieces.push(await run.next());
   } finally {
-    await joiner.abandon();
+    await run.abandon();
   }
-  pieces.push(...joiner.trailer());
+  pieces.push(...run.trailer());
   return Buffer.concat(pieces);
-}
-
-/** Keeps the blocks of one run in order and what the trailer needs of them. */
-class Joiner {
-  readonly #run: BlockRun;
-  readonly #blocks: Block[] = [];
-  readonly #parts: BlockPart[] = [];
-
-  constructor(run: BlockRun) {
-    this.#run = run;
-  }
-
-  get onTheWay(): number {
-    return this.#blocks.length;
-  }
-
-  start(input: BlockInput): void {
-    const { plan, memory, group } = this.#run;
-    const block = new Block(plan, memory, input);
-    this.#blocks.push(block);
-    group.add(block);
-    group.dispatch();
-  }
-
-  /** The output of the oldest block. */
-  async next(): Promise<Buffer> {
-    const block = await this.#blocks.shift()!.finished;
-    this.#parts.push({ inputBytes: block.inputBytes, checksum: block.checksum });
-    this.#run.onBlock(block);
-    return block.data;
-  }
-
-  *header(): Generator<Buffer, void, void> {
-    const { header } = this.#run.operation;
-    if (header.length > 0) yield Buffer.from(header);
-  }
-
-  *trailer(): Generator<Buffer, void, void> {
-    const trailer = this.#run.plan.trailer(this.#parts);
-    if (trailer.length > 0) yield Buffer.from(trailer);
-  }
-
-  /** After a failure or an early end: what is still in a queue has to end before anybody may close it. */
-  async abandon(): Promise<void> {
-    await Promise.allSettled(this.#blocks.map(({ finished }) => finished));
-  }
 }
 
 /** Cuts a stream of pieces into blocks with their dictionaries; each is memory of its own. */

@@ -7,6 +7,8 @@ import { type Platform, pollEvent } from '../src/uapi/syscall.js';
 import { Ctx } from './ctx.js';
 import { CtxGroup } from './ctx-group.js';
 import { type DeviceInfo, type OpenedQueue, openQueue } from './devices.js';
+import type { InFlightWindow } from './in-flight-window.js';
+import { QueueRevival } from './queue-revival.js';
 
 /** What a pool uses, for people to look at. */
 export interface QueueInUse {
@@ -27,12 +29,22 @@ export class CtxDirectory {
     new WeakMap<readonly DeviceInfo[], CtxGroup>(),
   ] as const;
   readonly #opening = new Map<CtxGroup, Promise<void>>();
-  readonly #fds: number[] = [];
+  readonly #fds = new Set<number>();
+  readonly #window: InFlightWindow;
+  #holdsDoorbells = false;
   #watch: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(platform: Platform) {
+  constructor(platform: Platform, window: InFlightWindow) {
     this.#platform = platform;
+    this.#window = window;
+  }
+
+  /** Submits what `submit` submits with one doorbell for each queue. */
+  withOneDoorbell(submit: () => void): void {
+    this.#holdsDoorbells = true;
+    submit();
+    this.#holdsDoorbells = false;
   }
 
   /** The group for `devices` and a direction. Its ctxs appear as they are opened; requests may be added at once. */
@@ -50,7 +62,10 @@ export class CtxDirectory {
     const key = groupKey(devices, qcType);
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group = new CtxGroup();
+    const group: CtxGroup = new CtxGroup(
+      this.#window,
+      new QueueRevival(this.#platform, (device, type) => this.#reopen(group, device, type)),
+    );
     this.#groups.set(key, group);
     this.#opening.set(
       group,
@@ -62,7 +77,14 @@ export class CtxDirectory {
 
   /** Whether queues on `devices` were opened, and not one is left. Opens none. */
   isLost(devices: readonly DeviceInfo[], qcType: 0 | 1): boolean {
-    return this.#groups.get(groupKey(devices, qcType))?.closed === true;
+    const group = this.known(devices, qcType);
+    group?.revive();
+    return group?.closed === true;
+  }
+
+  /** The group if it is there; opens nothing. */
+  known(devices: readonly DeviceInfo[], qcType: 0 | 1): CtxGroup | undefined {
+    return this.#groups.get(groupKey(devices, qcType));
   }
 
   /** Opens the queues of a group now, and answers how many are open once each has been opened or refused. */
@@ -93,7 +115,7 @@ export class CtxDirectory {
     this.#closed = true;
     clearInterval(this.#watch ?? undefined);
     await Promise.all(this.#opening.values());
-    await Promise.all(this.#fds.map((fd) => this.#platform.syscall({ call: 'close', fd })));
+    await Promise.all([...this.#fds].map((fd) => this.#platform.syscall({ call: 'close', fd })));
   }
 
   #ctxs(): Ctx[] {
@@ -109,7 +131,7 @@ export class CtxDirectory {
           failures.push(opened.error.message);
           return;
         }
-        this.#fds.push(opened.value.fd);
+        this.#fds.add(opened.value.fd);
         if (!this.#closed) this.#add(group, opened.value);
       }),
     );
@@ -120,11 +142,33 @@ export class CtxDirectory {
     const ctx = new Ctx({
       ...queue,
       platform: this.#platform,
+      window: this.#window,
+      holdsDoorbells: () => this.#holdsDoorbells,
       interrupted: () => group.look(),
-      roomMade: () => group.dispatch(),
-      wasLost: (lost) => group.drop(lost, lost.lostReason ?? 'lost'),
+      // Requests of other groups may wait for room in the window, if there is one.
+      roomMade: () => (this.#window.limited ? this.dispatchAll() : group.dispatch()),
+      wasLost: (lost) => {
+        group.drop(lost, lost.lostReason ?? 'lost');
+        this.#closeLost(lost);
+      },
     });
     group.open(ctx);
+  }
+
+  /** Opens a queue in the place of a lost one; false when it cannot be had now. */
+  async #reopen(group: CtxGroup, device: string, qcType: 0 | 1): Promise<boolean> {
+    const opened = this.#closed ? null : await openQueue(this.#platform, device, qcType);
+    if (opened === null || opened.isErr()) return false;
+    const queue = opened.value;
+    this.#fds.add(queue.fd);
+    if (!this.#closed) this.#add(group, queue);
+    else await this.#platform.syscall({ call: 'close', fd: queue.fd });
+    return true;
+  }
+
+  #closeLost({ fd }: Ctx): void {
+    this.#fds.delete(fd);
+    void this.#platform.syscall({ call: 'close', fd });
   }
 
   /** Looks after ctxs whose requests do not move: the backstop for a loss that nothing announced. */

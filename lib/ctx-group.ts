@@ -9,6 +9,8 @@ import { limits } from '../src/base/limits.js';
 import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
 import type { Ctx } from './ctx.js';
 import type { Flight } from './flight.js';
+import type { InFlightWindow } from './in-flight-window.js';
+import type { QueueRevival } from './queue-revival.js';
 
 /** Waking a sleeping engine costs about this much. */
 const WAKE_NS = 25 * NS_PER_US;
@@ -19,6 +21,8 @@ const AHEAD_REQUESTS = 2;
 
 /** A request that waits for memory and a ctx. */
 export interface Waiting {
+  /** Its input, bytes. */
+  readonly sourceBytes: number;
   /** Its flight with memory assigned, or null when there is no memory now. */
   launch(): Flight | null;
   /** Gives back the memory that it holds while it waits: others need it to get on. */
@@ -34,11 +38,31 @@ export class CtxGroup {
   /** Index of the first that waits; the array is cut when half of it is history. */
   #first = 0;
   #dispatching = false;
-  /** No ctx is left and none will come. */
+  /** No ctx is left; one may come later. */
   #closed = false;
   readonly #changed: (() => void)[] = [];
+  readonly #window: InFlightWindow;
+  readonly #revival: QueueRevival;
 
-  /** Whether no ctx is left and none will come. */
+  /** `window` is what all groups of a pool share. */
+  constructor(window: InFlightWindow, revival: QueueRevival) {
+    this.#window = window;
+    this.#revival = revival;
+  }
+
+  /** Asks for lost queues again, when it is time to. */
+  revive(): void {
+    this.#revival.tick();
+  }
+
+  /** Expected ns until the next request could start; 0 when one of `bytes` bytes could now, or queues are being opened. */
+  delayNs(bytes: number): number {
+    if (this.ctxs.length === 0 || (this.#first === this.#waiting.length && this.#pick(bytes) !== null))
+      return 0;
+    return Math.max(1, Math.min(...this.ctxs.map(({ backlogNs }) => backlogNs)));
+  }
+
+  /** Whether no ctx is left. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -55,8 +79,10 @@ export class CtxGroup {
 
   /** Adds a request and launches what can be launched. */
   launch(request: Waiting): void {
+    this.revive();
     // The usual case first: nobody waits, and a ctx has room.
-    const ctx = this.#first === this.#waiting.length && !this.#dispatching ? this.#pick() : null;
+    const alone = this.#first === this.#waiting.length && !this.#dispatching;
+    const ctx = alone ? this.#pick(request.sourceBytes) : null;
     const flight = ctx === null ? null : request.launch();
     if (flight !== null) return ctx!.submit(flight);
     this.add(request);
@@ -82,8 +108,10 @@ export class CtxGroup {
     );
   }
 
+  /** Another ctx, the first or one in the place of one that was lost. */
   open(ctx: Ctx): void {
     this.ctxs.push(ctx);
+    this.#closed = false;
     for (const resolve of this.#changed.splice(0)) resolve();
     this.dispatch();
   }
@@ -100,7 +128,7 @@ export class CtxGroup {
     this.#dispatching = true;
     while (this.#first < this.#waiting.length) {
       const request = this.#waiting[this.#first] ?? null;
-      const ctx = request === null ? null : this.#pick();
+      const ctx = request === null ? null : this.#pick(request.sourceBytes);
       const flight = ctx === null ? null : this.#launch(request!);
       if (request !== null && flight === null) break;
       this.#waiting[this.#first] = null;
@@ -130,6 +158,7 @@ export class CtxGroup {
   drop(ctx: Ctx, reason: string): void {
     const index = this.ctxs.indexOf(ctx);
     if (index >= 0) this.ctxs.splice(index, 1);
+    this.#revival.lose(ctx);
     if (this.ctxs.length === 0) this.abandonAll(reason);
   }
 
@@ -142,7 +171,8 @@ export class CtxGroup {
   }
 
   /** The ctx that would start a request first, or null when all have enough to do. */
-  #pick(): Ctx | null {
+  #pick(bytes: number): Ctx | null {
+    if (!this.#window.admits(bytes)) return null;
     let best: Ctx | null = null;
     let bestNs = Number.POSITIVE_INFINITY;
     for (const ctx of this.ctxs) {

@@ -10,10 +10,18 @@
 import { assert } from '../src/base/assert.js';
 import { limits } from '../src/base/limits.js';
 import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
-import { CQE_BYTES, CQE_PHASE_OFFSET, dusShape, engineAsleep, queueWord } from '../src/uapi/queue-layout.js';
+import {
+  CANCEL_SLOTS,
+  CQE_BYTES,
+  CQE_PHASE_OFFSET,
+  dusShape,
+  engineAsleep,
+  queueWord,
+} from '../src/uapi/queue-layout.js';
 import type { Platform } from '../src/uapi/syscall.js';
 import type { OpenedQueue } from './devices.js';
-import type { Flight } from './flight.js';
+import type { Carrier, Flight } from './flight.js';
+import type { InFlightWindow } from './in-flight-window.js';
 import type { Outcome, Transfer } from './user-driver.js';
 import type { Via } from './via.js';
 
@@ -30,6 +38,10 @@ const SQ_HEAD_HALF_WORD = 4;
 
 export interface CtxOptions extends OpenedQueue {
   readonly platform: Platform;
+  /** What the pool has in its queues. */
+  readonly window: InFlightWindow;
+  /** Whether doorbells wait for the end of the turn: a batch is being submitted. */
+  readonly holdsDoorbells: () => boolean;
   /** The thread was interrupted for this ctx: `look` at it, and at whatever else is worth a look now. */
   readonly interrupted: () => void;
   /** Called after completions made room. */
@@ -38,7 +50,7 @@ export interface CtxOptions extends OpenedQueue {
   readonly wasLost: (ctx: Ctx) => void;
 }
 
-export class Ctx {
+export class Ctx implements Carrier {
   readonly device: string;
   readonly queueNumber: number;
   readonly qcType: 0 | 1;
@@ -74,6 +86,8 @@ export class Ctx {
   #turnEndsNs = 0;
   /** Until when completions are polled for, 0 = not polling. */
   #pollEndsNs = 0;
+  /** Flights that were cancelled and have not ended. */
+  #cancelled = 0;
   #lostReason: string | null = null;
   #usualVia: Via | null = null;
 
@@ -131,14 +145,32 @@ export class Ctx {
     for (let i = 0, to = base >>> 2; i < template.length; i++) this.#ringWords[to + i] = template[i]!;
     flight.format.fill(this.#ring, base, this.#transferOf(flight));
     this.#flights[slot] = flight;
+    flight.carrier = this;
     this.inFlight += 1;
     this.backlogNs += flight.expectedNs;
+    this.#options.window.add(flight.sourceBytes);
     this.#sqTail = (this.#sqTail + 1) | 0;
     this.#unrung += 1;
     // The first of a burst goes at once; the doorbell is a word fought over with the engine, so others share one.
-    if (this.inFlight === 1 || this.#unrung >= limits.SQES_PER_DOORBELL) this.#ringDoorbell();
+    const now = this.inFlight === 1 || this.#unrung >= limits.SQES_PER_DOORBELL;
+    if (now && !this.#options.holdsDoorbells()) this.#ringDoorbell();
     else this.#ringSoon();
     this.#armSoon();
+  }
+
+  /** The bit is this slot's request's alone: it is cleared before the slot can be used again. */
+  cancel(flight: Flight): void {
+    const slot = flight.tag % this.#options.sqDepth;
+    if (this.#flights[slot] !== flight || slot >= CANCEL_SLOTS) return;
+    const word = (queueWord.CANCELLED >>> 2) + (slot >>> 5);
+    Atomics.or(this.#words, word, 1 << (slot & 31));
+    this.#cancelled += 1;
+  }
+
+  #forgetCancelled(slot: number): void {
+    const word = (queueWord.CANCELLED >>> 2) + (slot >>> 5);
+    const bit = 1 << (slot & 31);
+    if ((Atomics.and(this.#words, word, ~bit) & bit) !== 0) this.#cancelled -= 1;
   }
 
   /** Takes every completion that is there. */
@@ -240,6 +272,7 @@ export class Ctx {
       return `a completion claims ${outcome.consumed} bytes in and ${outcome.produced} out`;
     }
     this.#flights[slot] = undefined;
+    if (this.#cancelled > 0 && slot < CANCEL_SLOTS) this.#forgetCancelled(slot);
     this.#cqHead = (this.#cqHead + 1) | 0;
     this.completed += 1;
     this.#settled(flight).complete(outcome, this);
@@ -247,8 +280,10 @@ export class Ctx {
   }
 
   #settled(flight: Flight): Flight {
+    flight.carrier = null;
     this.inFlight -= 1;
     this.backlogNs -= flight.expectedNs;
+    this.#options.window.remove(flight.sourceBytes);
     return flight;
   }
 

@@ -1,24 +1,33 @@
 /**
  * The zero-configuration face: functions that share one pool, opened at the first call. The machine takes some tens
  * of milliseconds to start; until then inputs are held as copies, because callers may change theirs.
+ *
+ * The machine may belong to another thread of the program, which can end it at any time: calls under way then answer as
+ * those whose device was lost, and the next one opens another pool.
  */
 import { err, type Result, ResultAsync } from 'neverthrow';
 import { invalidArgument, type WdError } from '../src/base/errors.js';
 import { INPUT_TYPES, type Input, inputBytes } from './input.js';
-import type { WdOutput } from './one-shot.js';
-import type { OpenOptions } from './open-options.js';
 import type { CompressOptions, DecompressOptions } from './options.js';
+import type { WdOutput } from './output.js';
 import type { Pool } from './pool.js';
 
-/** Opens a pool on a machine of its own. */
-export type Open = (options?: OpenOptions) => ResultAsync<Pool, WdError>;
+/** A pool, and what tells the end of its machine. */
+export interface OpenedPool {
+  readonly pool: Pool;
+  /** Resolves when the machine has ended, whoever ended it. */
+  readonly ended: Promise<void>;
+}
+
+/** Opens a pool on the machine that the threads of the program share. */
+export type OpenShared = () => ResultAsync<OpenedPool, WdError>;
 
 export class DefaultPool {
-  readonly #open: Open;
+  readonly #open: OpenShared;
   #opening: Promise<Result<Pool, WdError>> | null = null;
   #pool: Pool | null = null;
 
-  constructor(open: Open) {
+  constructor(open: OpenShared) {
     this.#open = open;
   }
 
@@ -39,9 +48,12 @@ export class DefaultPool {
 
   /** Closes the shared pool, if any; the next call opens another. */
   async close(): Promise<Result<void, WdError> | null> {
-    const opened = await this.#opening;
-    this.#opening = null;
-    this.#pool = null;
+    const opening = this.#opening;
+    const opened = await opening;
+    if (this.#opening === opening) {
+      this.#opening = null;
+      this.#pool = null;
+    }
     return opened?.isOk() ? opened.value.close() : null;
   }
 
@@ -52,10 +64,24 @@ export class DefaultPool {
 
   async #openNow(): Promise<Result<Pool, WdError>> {
     const opened = await this.#open();
-    if (opened.isOk()) this.#pool = opened.value;
+    if (opened.isOk()) this.#keep(opened.value);
     // A failure is not remembered: the next call tries again.
     else this.#opening = null;
-    return opened;
+    return opened.map(({ pool }) => pool);
+  }
+
+  #keep({ pool, ended }: OpenedPool): void {
+    this.#pool = pool;
+    void ended.then(() => this.#forget(pool));
+  }
+
+  /** The machine has ended. The pool is closed only to give back what it holds on this thread. */
+  #forget(pool: Pool): void {
+    if (this.#pool === pool) {
+      this.#pool = null;
+      this.#opening = null;
+    }
+    void pool.close().then(() => {});
   }
 
   #later(

@@ -7,6 +7,7 @@ import type {
   Aborted,
   BadData,
   Busy,
+  DeadlineExceeded,
   DeviceError,
   NoDevice,
   OutputTooLarge,
@@ -37,6 +38,16 @@ export function aborted(reason: unknown): Aborted {
     message: 'the request was aborted by its signal',
     retryable: false,
     reason,
+  };
+}
+
+export function deadlineExceeded(deadlineMs: number): DeadlineExceeded {
+  return {
+    kind: 'DeadlineExceeded',
+    code: 'ERR_WD_DEADLINE',
+    message: `the request did not end within its deadline of ${deadlineMs} ms; allow more, or send less at a time`,
+    retryable: true,
+    deadlineMs,
   };
 }
 
@@ -73,10 +84,13 @@ export function deviceError(device: string, status: number): DeviceError {
 /** A typed error on its way through promises and generators; it becomes a Result at the edge. */
 export class WdFailure extends Error {
   readonly error: WdError;
+  /** Of the error: for those who look at exceptions as Node's own are looked at. */
+  readonly code: string;
 
   constructor(error: WdError) {
     super(error.message);
     this.error = error;
+    this.code = error.code;
   }
 }
 

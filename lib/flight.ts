@@ -11,11 +11,15 @@ export interface Carrier {
   readonly device: string;
   /** How a result that came through here came about. */
   via(reason: string, attempts: number): Via;
+  /** Asks the device to end a flight that it carries at its next segment. */
+  cancel(flight: Flight): void;
 }
 
 export abstract class Flight {
   /** Tag of its SQE, set by the ctx. */
   tag = 0;
+  /** Who carries it, while somebody does. */
+  carrier: Carrier | null = null;
   /** Input, and room for output: what comes back is checked against them. */
   sourceBytes = 0;
   destinationBytes = 0;

@@ -3,35 +3,19 @@
  * was given asks again with more.
  */
 import { err, ok, type Result } from 'neverthrow';
-import { deviceLost, type WdError } from '../src/base/errors.js';
+import type { WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Extent } from './arena.js';
+import type { Call } from './call.js';
 import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, outputTooLarge } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
-import type { OneShotStart, Prepared } from './prepared.js';
+import type { WdOutput } from './output.js';
+import type { PoolBuffer } from './pool-buffer.js';
+import type { OneShotStart } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
 import type { DecodePlan, Outcome, SqeFormat, Transfer } from './user-driver.js';
-import type { Via } from './via.js';
-
-/** What a call answers. */
-export interface WdOutput {
-  readonly data: Buffer;
-  /** What the device, or the software in its place, reported: of the input when encoding. */
-  readonly checksum: number;
-  readonly via: Via;
-}
-
-export type Settle = (result: Result<WdOutput, WdError>) => void;
-
-/** One call that has been routed. */
-export interface Call {
-  readonly prepared: Prepared;
-  readonly reason: string;
-  readonly signal: AbortSignal | null;
-  readonly settle: Settle;
-}
 
 /** What the owner of a one-shot does for it. */
 export interface OneShotOwner {
@@ -40,6 +24,8 @@ export interface OneShotOwner {
   ended(request: OneShot, result: Result<WdOutput, WdError>): void;
   /** The output, or what follows it, does not fit one request. */
   tooLarge(request: OneShot): void;
+  /** Its device was lost with it; it is in none now. */
+  lost(request: OneShot, device: string, reason: string): void;
   /** No device will take it; it is in none. */
   abandoned(request: OneShot, reason: string): void;
 }
@@ -53,12 +39,12 @@ export class OneShot extends Flight implements Waiting {
   readonly input: StagedInput;
   /** Requests that it took so far. */
   attempts = 0;
-  /** The caller has been told; set before the end when a signal aborts. */
-  settled = false;
-  stopWatching: (() => void) | null = null;
+  /** Devices that were lost with it. */
+  losses = 0;
   readonly #owner: OneShotOwner;
   readonly #skipBytes: number;
   readonly #next: DecodePlan | null;
+  readonly #into: PoolBuffer | null;
   #roomBytes: number;
   #output: Extent | null = null;
 
@@ -72,17 +58,19 @@ export class OneShot extends Flight implements Waiting {
     this.#owner = owner;
     this.#skipBytes = skipBytes;
     this.#next = next;
+    this.#into = call.options.into;
     this.sourceBytes = input.bytes - skipBytes;
     const { decode } = call.prepared.operation;
-    this.#roomBytes = this.#clampRoom(decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes));
+    const usual = this.#into?.byteLength ?? decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes);
+    this.#roomBytes = this.#clampRoom(usual);
     this.expectedNs = format.expectedNs(this.sourceBytes);
   }
 
   launch(): Flight | null {
     const { memory } = this.#owner;
-    if (this.input.extent(memory) === null) return null;
-    this.#output ??= memory.allocate(this.#roomBytes);
-    if (this.#output === null) return null;
+    if (!this.input.stage(memory)) return null;
+    if (this.#into === null) this.#output ??= memory.allocate(this.#roomBytes);
+    if (this.#into === null && this.#output === null) return null;
     this.destinationBytes = this.#roomBytes;
     this.attempts += 1;
     return this;
@@ -94,7 +82,8 @@ export class OneShot extends Flight implements Waiting {
 
   describe(transfer: Transfer): void {
     transfer.source = this.input.address + this.#skipBytes;
-    transfer.destination = this.#output!.address;
+    transfer.destination =
+      this.#into === null ? this.#output!.address : this.#into.address + this.#headerBytes;
   }
 
   complete(outcome: Outcome, carrier: Carrier): void {
@@ -108,7 +97,8 @@ export class OneShot extends Flight implements Waiting {
 
   lost(reason: string, carrier: Carrier): void {
     this.#releaseOutput();
-    this.#owner.ended(this, err(deviceLost(carrier.device, reason)));
+    this.losses += 1;
+    this.#owner.lost(this, carrier.device, reason);
   }
 
   abandoned(reason: string): void {
@@ -140,12 +130,13 @@ export class OneShot extends Flight implements Waiting {
 
   #noMoreRoom(): Result<never, WdError> | 'tooLarge' {
     const { maxOutputBytes } = this.call.prepared.options;
-    return this.#roomBytes > maxOutputBytes ? err(outputTooLarge(maxOutputBytes)) : 'tooLarge';
+    if (this.#roomBytes > maxOutputBytes) return err(outputTooLarge(maxOutputBytes));
+    return this.#into === null ? 'tooLarge' : err(outputTooLarge(this.#into.byteLength));
   }
 
   /** Makes the room larger for another attempt; false when it has the largest already. */
   #enlarge(): boolean {
-    const larger = this.#clampRoom(this.#roomBytes * 4);
+    const larger = this.#into === null ? this.#clampRoom(this.#roomBytes * 4) : this.#roomBytes;
     if (larger === this.#roomBytes) return false;
     this.#releaseOutput();
     this.#roomBytes = larger;
@@ -154,12 +145,23 @@ export class OneShot extends Flight implements Waiting {
 
   /** One byte beyond the caller's limit is enough to see that it is exceeded. */
   #clampRoom(bytes: number): number {
-    return Math.min(bytes, limits.REQUEST_BYTES_MAX, this.call.prepared.options.maxOutputBytes + 1);
+    const most = Math.min(limits.REQUEST_BYTES_MAX, this.call.prepared.options.maxOutputBytes + 1);
+    return this.#into === null
+      ? Math.min(bytes, most)
+      : Math.min(Math.max(0, bytes - this.#headerBytes), most);
+  }
+
+  get #headerBytes(): number {
+    return this.call.prepared.operation.header.length;
   }
 
   #takeOutput(produced: number): Buffer {
     const { header } = this.call.prepared.operation;
     if (header.length + produced === 0) return NO_BYTES;
+    if (this.#into !== null) {
+      this.#into.bytes.set(header);
+      return this.#into.bytes.subarray(0, header.length + produced);
+    }
     const data = Buffer.allocUnsafe(header.length + produced);
     const { mapping, offset } = this.#output!;
     if (header.length > 0) data.set(header);

@@ -8,6 +8,7 @@ import type { Admission } from './admission.js';
 import { encodeBlocks } from './block-run.js';
 import { errorOf } from './failures.js';
 import type { Prepared } from './prepared.js';
+import { LOST_REASON } from './recovery.js';
 import type { Requests } from './requests.js';
 import { decodeStream } from './stream-run.js';
 import type { Via } from './via.js';
@@ -29,8 +30,8 @@ export async function* compressPieces(
 ): AsyncGenerator<PieceResult, void, void> {
   yield* whole(parts, async function* ({ prepared, requests }) {
     let via: Via = { path: 'device', attempts: 0, reason: REASON };
-    const run = requests.blockRun(prepared, (ctx) => {
-      via = ctx.via(REASON, 1);
+    const run = requests.blockRun(prepared, (carrier) => {
+      via = carrier?.via(REASON, 1) ?? { path: 'software', attempts: 1, reason: LOST_REASON };
     });
     for await (const data of encodeBlocks(source, run)) yield { data, via };
   });

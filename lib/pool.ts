@@ -3,24 +3,43 @@
  * towards a Node developer; everything it answers is a Result.
  */
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
-import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
+import {
+  type InvalidArgument,
+  type InvalidState,
+  invalidArgument,
+  invalidState,
+  type WdError,
+} from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Counters, Platform } from '../src/uapi/syscall.js';
 import { Admission } from './admission.js';
+import { type BatchItem, type BatchOutput, gathered } from './batch.js';
 import { blockRunBytes } from './block-run.js';
+import { type Capabilities, capabilitiesOf } from './capabilities.js';
 import { CtxDirectory } from './ctx-directory.js';
 import { type DeviceInfo, listDevices } from './devices.js';
 import { DmaMemory } from './dma-memory.js';
-import { aborted, noDevice } from './failures.js';
-import { INPUT_TYPES, type Input, inputBytes } from './input.js';
-import type { Call, WdOutput } from './one-shot.js';
-import type { CompressOptions, DecompressOptions } from './options.js';
+import { explained } from './explain.js';
+import { busy, noDevice } from './failures.js';
+import { InFlightWindow } from './in-flight-window.js';
+import type { Input } from './input.js';
+import {
+  type CompressOptions,
+  DEFAULT_POLICY,
+  type DecompressOptions,
+  type RequestPolicy,
+  wrongWhole,
+} from './options.js';
+import type { WdOutput } from './output.js';
 import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
+import { PoolBuffer } from './pool-buffer.js';
 import type { PoolDescription } from './pool-description.js';
 import { PoolStream } from './pool-stream.js';
 import { type Prepared, PreparedOperations } from './prepared.js';
 import { Requests } from './requests.js';
-import { decideRoute, NO_DEVICE_LEFT } from './route.js';
+import { Session } from './session.js';
+import { Starter } from './starter.js';
+import { joined, type PoolStatistics, Statistics } from './statistics.js';
 import { checkTenant, type OpenTenant, Tenant, type TenantOptions, type TenantPool } from './tenant.js';
 import type { UserDriver } from './user-driver.js';
 import type { Explanation } from './via.js';
@@ -35,6 +54,12 @@ export interface PoolSource {
   readonly end: () => Promise<void>;
   /** Opens tenants; absent where there can be none. */
   readonly openTenant?: OpenTenant;
+  /** What requests do that do not say otherwise. */
+  readonly defaults?: RequestPolicy;
+  /** Input bytes that its queues may hold at once; absent: no limit of its own. */
+  readonly maxInFlightBytes?: number;
+  /** What statistics and traces call it; `pool` when absent. */
+  readonly name?: string;
 }
 
 /** A question to `explain`: an operation, a size, and the options that the call would have. */
@@ -43,20 +68,17 @@ export interface ExplainQuery extends CompressOptions {
   readonly bytes: number;
 }
 
-/** One operation with its options, checked once. */
-export interface Session {
-  /** Runs the operation on `input`. */
-  run(input: Input, options?: { readonly signal?: AbortSignal }): ResultAsync<WdOutput, WdError>;
-}
-
 /** One process of a machine, with its queues and its memory. Made by `open`; every answer is a Result. */
 export class Pool {
   readonly #source: PoolSource;
   readonly #prepared: PreparedOperations;
   readonly #devices: readonly DeviceInfo[];
+  readonly #memory: DmaMemory;
   readonly #directory: CtxDirectory;
   readonly #admission: Admission;
   readonly #requests: Requests;
+  readonly #statistics = new Statistics();
+  readonly #starter: Starter;
   readonly #tenants = new Map<string, Tenant>();
   #closing: Promise<void> | null = null;
 
@@ -65,15 +87,24 @@ export class Pool {
     devices: readonly DeviceInfo[],
     memory: { grown: () => void; of: DmaMemory },
   ) {
+    const { platform, userDrivers: drivers, defaults: policy = DEFAULT_POLICY } = source;
+    const statistics = this.#statistics;
     this.#source = source;
     this.#devices = devices;
-    this.#prepared = new PreparedOperations(source.userDrivers, devices);
-    this.#directory = new CtxDirectory(source.platform);
-    this.#admission = new Admission(source.platform);
-    this.#requests = new Requests({
+    this.#memory = memory.of;
+    this.#prepared = new PreparedOperations({ drivers, devices, policy, statistics });
+    const window = new InFlightWindow(source.maxInFlightBytes ?? Number.POSITIVE_INFINITY);
+    const directory = new CtxDirectory(platform, window);
+    const admission = new Admission(platform);
+    this.#directory = directory;
+    this.#admission = admission;
+    this.#requests = new Requests({ memory: memory.of, directory, admission, statistics });
+    this.#starter = new Starter({
+      name: source.name ?? 'pool',
+      platform,
       memory: memory.of,
-      directory: this.#directory,
-      admission: this.#admission,
+      requests: this.#requests,
+      isClosed: () => this.#closing !== null,
     });
     memory.grown = () => this.#directory.dispatchAll();
   }
@@ -103,13 +134,41 @@ export class Pool {
     return this.#run('decompress', input, options);
   }
 
+  /**
+   * Many operations at once, each with options of its own: the results in the order of the items, each for itself. All
+   * that a queue is given goes with one doorbell. Errors: InvalidArgument when it is no array.
+   */
+  batch(items: readonly BatchItem[]): ResultAsync<BatchOutput, WdError> {
+    return gathered(items, (start) => {
+      this.#directory.withOneDoorbell(() => {
+        for (const item of items) start((settle) => this.#startItem(item, settle));
+      });
+    });
+  }
+
   /** An operation of any driver by name, e.g. `copy` or `crc32c`, with its options checked now. */
   session(spec: { readonly op: string } & Record<string, unknown>): Result<Session, WdError> {
     if (!isObject(spec)) return err(wrongObject('spec', spec, '"op"'));
     const { op, ...options } = spec;
-    return this.#prepared.find(op, options).map((prepared) => ({
-      run: (input, options) => this.#start(prepared, input, options?.signal ?? null),
-    }));
+    return this.#prepared.find(op, options).map(
+      (prepared) =>
+        new Session(prepared, {
+          starter: this.#starter,
+          directory: this.#directory,
+          pieces: () => this.#openPieces(prepared),
+        }),
+    );
+  }
+
+  /**
+   * Memory of the pool's own, in the shared address space: input in it is not copied, and with `into` neither is output.
+   * Errors: InvalidArgument, InvalidState after close, Busy when there is none left.
+   */
+  alloc(bytes: number): ResultAsync<PoolBuffer, WdError> {
+    const mistake = wrongWhole('bytes', bytes ?? null, [1, limits.REQUEST_BYTES_MAX]);
+    if (mistake !== null) return failed(mistake);
+    if (this.#closing !== null) return failed(closed());
+    return new ResultAsync(this.#alloc(bytes));
   }
 
   /**
@@ -143,7 +202,7 @@ export class Pool {
    */
   ready(spec: { readonly op: string } & Record<string, unknown>): ResultAsync<void, WdError> {
     if (!isObject(spec)) return failed(wrongObject('spec', spec, '"op"'));
-    if (this.#closing !== null) return failed(invalidState('the pool is closed; open another one'));
+    if (this.#closing !== null) return failed(closed());
     const { op, ...options } = spec;
     return new ResultAsync(this.#ready(this.#prepared.find(op, options)));
   }
@@ -157,13 +216,18 @@ export class Pool {
         invalidArgument({ argument: 'bytes', value: bytes, expected: 'a whole number of at least 0' }),
       );
     }
-    return this.#prepared.find(op, options).map((prepared) => {
-      const usual = decideRoute(prepared, bytes);
-      const without = usual.path === 'device' && this.#requests.mustDoWithout(prepared);
-      const { path, reason, requests } = without ? NO_DEVICE_LEFT : usual;
-      const devices = path === 'device' ? prepared.devices.map(({ name }) => name) : [];
-      return { path, reason, devices, requests };
-    });
+    return this.#prepared.find(op, options).map((prepared) => explained(prepared, this.#requests, bytes));
+  }
+
+  /** What can be asked of this pool: operations, devices, and the sizes at which ways change. */
+  caps(): Capabilities {
+    return capabilitiesOf(this.#prepared, this.#devices);
+  }
+
+  /** What was counted since the pool was opened, its tenants' included. */
+  stats(): PoolStatistics {
+    const own = this.#statistics.snapshot(this.#source.name ?? 'pool');
+    return joined([own, ...[...this.#tenants.values()].flatMap((tenant) => tenant.stats() ?? [])]);
   }
 
   /**
@@ -213,7 +277,7 @@ export class Pool {
 
   async #openTenant(name: string, options: TenantOptions): Promise<Result<TenantPool, WdError>> {
     const { openTenant } = this.#source;
-    if (this.#closing !== null) return err(invalidState('the pool is closed; open another one'));
+    if (this.#closing !== null) return err(closed());
     if (openTenant === undefined) return err(invalidState('this pool has no tenants; open one with wd.open'));
     const checked = isObject(options)
       ? checkTenant(name, options)
@@ -241,30 +305,33 @@ export class Pool {
   ): ResultAsync<WdOutput, WdError> {
     const prepared = this.#prepared.find(op, options);
     if (prepared.isErr()) return failed(prepared.error);
-    return this.#start(prepared.value, input, options?.signal ?? null);
-  }
-
-  #start(prepared: Prepared, input: unknown, signal: AbortSignal | null): ResultAsync<WdOutput, WdError> {
-    const bytes = inputBytes(input);
-    if (bytes === null) return failed(wrongInput(input));
-    if (this.#closing !== null) return failed(invalidState('the pool is closed; open another one'));
-    if (signal?.aborted) return failed(aborted(signal.reason));
-    const { way, reason } = decideRoute(prepared, bytes.length);
-    if (way === 'none') return failed(noDevice(reason));
     return new ResultAsync(
-      new Promise((settle) => {
-        const call: Call = { prepared, reason, signal, settle };
-        this.#requests[way](call, bytes);
-      }),
+      new Promise((settle) => this.#starter.start(prepared.value, input, options, settle)),
     );
   }
 
+  #startItem(item: BatchItem, settle: (result: Result<WdOutput, WdError>) => void): void {
+    if (!isObject(item)) return settle(err(wrongObject('item', item, '"op" and "input"')));
+    const { op, input, ...options } = item;
+    const prepared = this.#prepared.find(op, options);
+    if (prepared.isErr()) return settle(err(prepared.error));
+    this.#starter.start(prepared.value, input, options, settle);
+  }
+
+  async #alloc(bytes: number): Promise<Result<PoolBuffer, WdError>> {
+    const extent = await this.#memory.allocateOrGrow(bytes);
+    if (extent !== null) return ok(PoolBuffer.of(this.#memory, extent, bytes));
+    return err(busy(`the pool has no ${bytes} bytes of memory left`, limits.UNREF_DELAY_MS));
+  }
+
   #pieces(op: string, options: unknown): Result<PieceParts, WdError> {
-    if (this.#closing !== null) return err(invalidState('the pool is closed; open another one'));
-    return this.#prepared.find(op, options).andThen((prepared) => {
-      if (prepared.oneShot.way === 'none') return err(noDevice(prepared.oneShot.reason));
-      return ok({ prepared, requests: this.#requests, admission: this.#admission });
-    });
+    return this.#prepared.find(op, options).andThen((prepared) => this.#openPieces(prepared));
+  }
+
+  #openPieces(prepared: Prepared): Result<PieceParts, WdError> {
+    if (this.#closing !== null) return err(closed());
+    if (prepared.oneShot.way === 'none') return err(noDevice(prepared.oneShot.reason));
+    return ok({ prepared, requests: this.#requests, admission: this.#admission });
   }
 }
 
@@ -285,8 +352,8 @@ function wrongObject(argument: string, value: unknown, members: string): Invalid
   });
 }
 
-function wrongInput(value: unknown): InvalidArgument {
-  return invalidArgument({ argument: 'input', value, expected: INPUT_TYPES, code: 'ERR_INVALID_ARG_TYPE' });
+function closed(): InvalidState {
+  return invalidState('the pool is closed; open another one');
 }
 
 /** Share of the machine's memory that one pool may map for DMA. */

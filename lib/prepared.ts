@@ -6,8 +6,9 @@ import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
 import type { CtxGroup } from './ctx-group.js';
 import type { DeviceInfo } from './devices.js';
-import { checkOptions } from './options.js';
+import { CALL_OPTIONS, checkOptions, type RequestPolicy } from './options.js';
 import { oneShotRoute, type Routable } from './route.js';
+import type { OperationStatistics, Statistics } from './statistics.js';
 import type { DecodePlan, Operation, SqeFormat, UserDriver } from './user-driver.js';
 
 /** What a one-shot runs on: where it goes, the format for its input, and what user space deals with itself. */
@@ -23,8 +24,17 @@ export interface OneShotStart {
 /** An operation with its options, and the devices that can do it. */
 export interface Prepared extends Routable {
   readonly devices: readonly DeviceInfo[];
+  readonly statistics: OperationStatistics;
   /** Once known: the start of every one-shot. Stays null for decoders, where it depends on the input. */
   start: OneShotStart | null;
+}
+
+/** What operations are prepared from. */
+export interface PreparedParts {
+  readonly drivers: readonly UserDriver[];
+  readonly devices: readonly DeviceInfo[];
+  readonly policy: RequestPolicy;
+  readonly statistics: Statistics;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -42,13 +52,20 @@ export class PreparedOperations {
   readonly #drivers: readonly UserDriver[];
   readonly #devices: readonly DeviceInfo[];
   readonly #entries = new Map<string, Entry[]>();
+  readonly #parts: PreparedParts;
 
-  constructor(drivers: readonly UserDriver[], devices: readonly DeviceInfo[]) {
-    this.#drivers = drivers;
-    this.#devices = devices;
+  constructor(parts: PreparedParts) {
+    this.#parts = parts;
+    this.#drivers = parts.drivers;
+    this.#devices = parts.devices;
   }
 
-  /** The operation `op` with `options`; the caller's `signal` is not part of what is remembered. */
+  /** Names of all operations. */
+  get operations(): readonly string[] {
+    return this.#drivers.flatMap((driver) => driver.operations);
+  }
+
+  /** The operation `op` with `options`; what belongs to one call is not part of what is remembered. */
   find(op: string, options: unknown): Result<Prepared, InvalidArgument> {
     const entries = this.#entries.get(op);
     if (entries !== undefined && isPlain(options)) {
@@ -61,14 +78,22 @@ export class PreparedOperations {
     const driver = this.#drivers.find((candidate) => candidate.operations.includes(op));
     if (driver === undefined) return err(this.#unknownOperation(op));
     const fields = isPlain(options) ? withInherited(options) : options;
-    const checked = checkOptions(fields);
+    const checked = checkOptions(fields, this.#parts.policy);
     if (checked.isErr()) return err(checked.error);
     const operation = driver.prepare({ op, parameters: checked.value.parameters });
     if (operation.isErr()) return err(operation.error);
+    const mistake = verifyMistake(fields, operation.value, op);
+    if (mistake !== null) return err(mistake);
     const devices = this.#devicesFor(driver, operation.value);
     const { route } = checked.value;
-    const oneShot = oneShotRoute(route, devices);
-    const prepared = { operation: operation.value, options: checked.value, devices, oneShot, start: null };
+    const prepared = {
+      operation: operation.value,
+      options: checked.value,
+      devices,
+      statistics: this.#parts.statistics.operation(op),
+      oneShot: oneShotRoute(route, devices),
+      start: null,
+    };
     this.#remember(op, fields as Fields, prepared);
     return ok(prepared);
   }
@@ -80,16 +105,23 @@ export class PreparedOperations {
   }
 
   #unknownOperation(op: unknown): InvalidArgument {
-    const known = this.#drivers.flatMap((driver) => driver.operations);
-    return invalidArgument({ argument: 'op', value: op, expected: `one of ${known.join(', ')}` });
+    return invalidArgument({ argument: 'op', value: op, expected: `one of ${this.operations.join(', ')}` });
   }
 
   #remember(op: string, options: Fields, prepared: Prepared): void {
-    const fields = { ...options, signal: undefined };
+    const fields = { ...options };
+    for (const name of CALL_OPTIONS) delete (fields as Record<string, unknown>)[name];
     const entry = { fields, count: countFields(fields), prepared };
     const entries = this.#entries.get(op) ?? [];
     this.#entries.set(op, [entry, ...entries].slice(0, REMEMBERED));
   }
+}
+
+/** Asked for by name where it cannot be had: not the same as a default of the pool. */
+function verifyMistake(options: unknown, operation: Operation, op: string): InvalidArgument | null {
+  const asked = (options as { verify?: unknown } | undefined)?.verify === true;
+  if (!asked || operation.verify !== undefined) return null;
+  return invalidArgument({ argument: 'verify', value: true, expected: `absent: ${op} cannot be verified` });
 }
 
 function isPlain(options: unknown): options is Fields | undefined {
@@ -114,10 +146,7 @@ function sameFields({ fields, count }: Entry, options: Fields | undefined): bool
   for (const key in options) {
     const value = options[key];
     if (value === undefined) continue;
-    if (key === 'signal') {
-      if (value instanceof AbortSignal) continue;
-      return false;
-    }
+    if (CALL_OPTIONS.has(key)) continue;
     if (fields[key] !== value) return false;
     matched += 1;
   }

@@ -1,136 +1,133 @@
 /**
  * The ways of a call through a pool: one request, blocks over all engines, a serial stream, or software. Every
- * call is admitted, takes one of them, and is settled exactly once.
+ * call is admitted, takes one of them, or another after it when a device is lost, and is settled exactly once.
  */
 import { err, ok, type Result } from 'neverthrow';
 import { type BadData, deviceLost, type WdError } from '../src/base/errors.js';
-import { watchAbort } from './abort.js';
+import { NS_PER_MS } from '../src/base/units.js';
 import type { Admission } from './admission.js';
-import { type BlockRun, encodeBuffer } from './block-run.js';
+import { BlockRun, encodeBuffer } from './block-run.js';
+import type { Call } from './call.js';
 import type { Ctx } from './ctx.js';
 import type { CtxDirectory } from './ctx-directory.js';
 import type { DmaMemory } from './dma-memory.js';
-import { aborted, badData, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
+import { badData, busy, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
 import type { Carrier } from './flight.js';
-import { type Call, OneShot, type OneShotOwner, type Settle, type WdOutput } from './one-shot.js';
+import { OneShot, type OneShotOwner } from './one-shot.js';
+import type { WdOutput } from './output.js';
+import type { PoolBuffer } from './pool-buffer.js';
 import type { OneShotStart, Prepared } from './prepared.js';
-import { NO_DEVICE_LEFT } from './route.js';
+import { afterLoss, isLoss, LOST_REASON, MISMATCH_REASON } from './recovery.js';
+import { ALL_BUSY, NO_DEVICE_LEFT } from './route.js';
 import { StagedInput } from './staged-input.js';
-import { decodeStream, wholeInput } from './stream-run.js';
+import type { Statistics } from './statistics.js';
 import type { Via } from './via.js';
+import { throughStream } from './whole-stream.js';
 
-/** A call on its way as a promise. */
-interface Run {
-  readonly output: Promise<Omit<WdOutput, 'via'>>;
-  readonly bytes: number;
-  readonly via: () => Via;
-}
-
-/** Which ctx served a call first, and in how many requests. */
+/** Which ctx served a call first, in how many requests; or that software did, and why. */
 interface Served {
   carrier: Carrier | null;
   attempts: number;
+  software: string | null;
+}
+
+/** What a way makes. Of parts that were put together there is no checksum: 0. */
+type Made = Omit<WdOutput, 'via'>;
+
+/** What the requests of a pool share. */
+export interface RequestParts {
+  readonly memory: DmaMemory;
+  readonly directory: CtxDirectory;
+  readonly admission: Admission;
+  readonly statistics: Statistics;
 }
 
 export class Requests implements OneShotOwner {
   readonly memory: DmaMemory;
   readonly #directory: CtxDirectory;
   readonly #admission: Admission;
+  readonly #statistics: Statistics;
 
-  constructor(parts: { memory: DmaMemory; directory: CtxDirectory; admission: Admission }) {
+  constructor(parts: RequestParts) {
     this.memory = parts.memory;
     this.#directory = parts.directory;
     this.#admission = parts.admission;
+    this.#statistics = parts.statistics;
   }
 
-  /** One request: the way of every call that fits one. */
-  oneShot(call: Call, input: Uint8Array): void {
+  /** One request: the way of every call that fits one. `held` is the pool's memory that `input` is, held for it. */
+  oneShot(call: Call, input: Uint8Array, held: PoolBuffer | null = null): void {
     const start = call.prepared.start ?? this.#startOf(call, input);
-    if ('kind' in start) return call.settle(err(start));
-    const busy = this.#admission.enter(input.length);
-    if (busy !== null) return call.settle(err(busy));
-    const request = new OneShot(this, call, start, new StagedInput(input, this.memory));
-    if (call.signal !== null) request.stopWatching = watchAbort(call.signal, () => this.#abort(request));
+    if ('kind' in start) return this.#refuse(call, held, start);
+    if (call.prepared.options.whenBusy !== 'wait' && this.#instead(call, input, start)) return held?.drop();
+    const full = this.#admission.enter(input.length);
+    if (full !== null) return this.#refuse(call, held, full);
+    const request = new OneShot(this, call, start, new StagedInput(input, this.memory, held));
+    call.onCancel = () => this.#cancel(request);
     request.group.launch(request);
   }
 
   /** A large input over all engines. */
-  blocks(call: Call, input: Uint8Array): void {
-    if (this.mustDoWithout(call.prepared)) return this.#softwareInstead(call, input);
-    const busy = this.#admission.enter(input.length);
-    if (busy !== null) return call.settle(err(busy));
-    const served: Served = { carrier: null, attempts: 0 };
-    const run = this.blockRun(call.prepared, (carrier) => {
-      served.carrier ??= carrier;
-      served.attempts += 1;
+  blocks(call: Call, input: Uint8Array, held: PoolBuffer | null = null): void {
+    if (this.mustDoWithout(call.prepared))
+      return this.software(withReason(call, NO_DEVICE_LEFT.reason), input, held);
+    this.#run(call, input, held, (served) => {
+      const run = this.blockRun(call.prepared, (carrier) => {
+        served.carrier ??= carrier;
+        served.attempts += 1;
+      });
+      call.onCancel = () => run.cancel(call.cancelled!);
+      return encodeBuffer(input, run).then(withoutChecksum);
     });
-    const output = encodeBuffer(input, run).then((data) => this.#withinLimit(call, data));
-    this.#finish(call, { output, bytes: input.length, via: () => viaOf(call, served) });
   }
 
   /** What a run of blocks needs, for a buffer here or a stream elsewhere. */
-  blockRun({ operation, options, devices }: Prepared, onBlock: (carrier: Carrier) => void): BlockRun {
-    const plan = operation.blocks!;
-    const group = this.#directory.group(devices, plan.format.qcType);
-    const { blockBytes } = options;
-    return {
-      operation,
-      plan,
-      blockBytes,
-      memory: this.memory,
-      group,
-      onBlock: ({ carrier }) => onBlock(carrier),
-    };
+  blockRun(prepared: Prepared, onBlock: (carrier: Carrier | null) => void): BlockRun {
+    const { operation, devices } = prepared;
+    const group = this.#directory.group(devices, operation.blocks!.format.qcType);
+    return new BlockRun({ prepared, memory: this.memory, group, onBlock, statistics: this.#statistics });
   }
 
   /** Software, off the main thread where Node can. */
-  software(call: Call, input: Uint8Array): void {
-    const { operation, options } = call.prepared;
-    const busy = this.#admission.enter(input.length);
-    if (busy !== null) return call.settle(err(busy));
-    const output = operation.software(Uint8Array.prototype.slice.call(input), options).then((made) => {
-      if (made.isErr()) throw new WdFailure(made.error);
-      return { data: asBuffer(made.value.data), checksum: made.value.checksum };
+  software(call: Call, input: Uint8Array, held: PoolBuffer | null = null): void {
+    this.#run(call, input, held, (served) => {
+      served.software = call.reason;
+      return this.#inSoftware(call, Uint8Array.prototype.slice.call(input));
     });
-    this.#finish(call, { output, bytes: input.length, via: () => softwareVia(call.reason) });
   }
 
   /** Software on the spot: for inputs that are cheaper to handle than to hand over. */
-  softwareNow(call: Call, input: Uint8Array): void {
+  softwareNow(call: Call, input: Uint8Array, held: PoolBuffer | null = null): void {
     const { operation, options } = call.prepared;
     const made = operation.softwareSync(input, options);
-    if (made.isErr()) return call.settle(err(made.error));
-    const { data, checksum } = made.value;
-    call.settle(ok({ data: asBuffer(data), checksum, via: softwareVia(call.reason) }));
+    held?.drop();
+    const result = made.andThen(({ data, checksum }) =>
+      this.#placed(call, asBuffer(data)).map((placed) => ({
+        data: placed,
+        checksum,
+        via: softwareVia(call.reason),
+      })),
+    );
+    call.options.into?.drop();
+    call.settle(result);
   }
 
-  /** Serial, stateful requests: for a decoder whose input or output does not fit one request. */
-  stream(call: Call, input: Uint8Array, attempts = 0): void {
-    if (this.mustDoWithout(call.prepared)) return this.#softwareInstead(call, input);
-    const busy = this.#admission.enter(input.length);
-    if (busy !== null) return call.settle(err(busy));
-    const served: Served = { carrier: null, attempts };
-    const output = this.#decodeWhole(call, Buffer.from(input), served).then((data) =>
-      this.#withinLimit(call, data),
-    );
-    this.#finish(call, { output, bytes: input.length, via: () => viaOf(call, served) });
+  /** Serial, stateful requests: for what does not fit one request. */
+  stream(call: Call, input: Uint8Array, held: PoolBuffer | null = null, attempts = 0): void {
+    if (this.mustDoWithout(call.prepared))
+      return this.software(withReason(call, NO_DEVICE_LEFT.reason), input, held);
+    const copy = Buffer.from(input);
+    this.#run(call, copy, held, (served) => {
+      served.attempts = attempts;
+      return this.#surviving(call, copy, served);
+    });
   }
 
   /** A ctx for a serial stream; waits until one is open. */
   async pinned({ devices, operation }: Prepared): Promise<Ctx> {
     const ctx = await this.#directory.group(devices, operation.oneShot.qcType).anyCtx();
-    if (ctx === null) throw new WdFailure(noDevice('no queue could be opened'));
+    if (ctx === null) throw new WdFailure(noDevice('no queue is open'));
     return ctx;
-  }
-
-  ended(request: OneShot, result: Result<WdOutput, WdError>): void {
-    request.stopWatching?.();
-    request.input.release(this.memory);
-    this.#admission.leave(request.input.bytes);
-    // An aborted one was settled when the signal fired; its memory comes back only now.
-    if (request.settled) return;
-    request.settled = true;
-    request.call.settle(result);
   }
 
   /** Whether every device is gone and the caller left the way open. */
@@ -138,48 +135,92 @@ export class Requests implements OneShotOwner {
     return options.route === 'auto' && this.#directory.isLost(devices, operation.oneShot.qcType);
   }
 
-  abandoned(request: OneShot, reason: string): void {
-    const { call, settled } = request;
-    const lost = err(deviceLost('every device', reason));
-    if (call.prepared.options.route === 'device' || settled) return this.ended(request, lost);
-    const input = Buffer.from(request.input.view());
-    request.settled = true;
-    this.ended(request, lost);
-    this.#softwareInstead(call, input);
+  /** Expected ns until a request could start. Opens no queue. */
+  delayNs({ devices, operation }: Prepared, bytes: number): number {
+    return this.#directory.known(devices, operation.oneShot.qcType)?.delayNs(bytes) ?? 0;
   }
 
-  #softwareInstead(call: Call, input: Uint8Array): void {
-    this.software({ ...call, reason: NO_DEVICE_LEFT.reason }, input);
+  // One-shots.
+
+  ended(request: OneShot, result: Result<WdOutput, WdError>): void {
+    const { call, input } = request;
+    const { operation, options } = call.prepared;
+    if (options.verify && operation.verify !== undefined && result.isOk() && !call.settled) {
+      return this.#verify(request, result.value, operation.verify(input.view(), result.value.data));
+    }
+    this.#release(request);
+    // A cancelled one was settled when it was; its memory comes back only now.
+    call.settle(result);
+  }
+
+  lost(request: OneShot, device: string, reason: string): void {
+    const { call, losses } = request;
+    const next = call.settled ? 'fail' : afterLoss(call.prepared, losses);
+    if (next === 'fail') return this.ended(request, err(deviceLost(device, reason)));
+    if (next === 'software') return this.#softwareInstead(request, LOST_REASON);
+    this.#statistics.replays += 1;
+    request.group.launch(request);
+  }
+
+  abandoned(request: OneShot, reason: string): void {
+    const { call, losses } = request;
+    const { route, onDeviceLoss } = call.prepared.options;
+    const mayNot = route === 'device' || (losses > 0 && onDeviceLoss === 'fail');
+    if (mayNot || call.settled) return this.ended(request, err(deviceLost('every device', reason)));
+    this.#softwareInstead(request, losses > 0 ? LOST_REASON : NO_DEVICE_LEFT.reason);
   }
 
   tooLarge(request: OneShot): void {
-    const { call, settled } = request;
-    const input = Buffer.from(request.input.view());
-    request.settled = true;
-    this.ended(request, err(aborted(null)));
-    if (!settled) this.stream(call, input, request.attempts);
+    const { call, attempts } = request;
+    if (call.settled) return this.#release(request);
+    this.#handOver(request, (input) => this.stream(call, input, null, attempts));
   }
 
-  async #decodeWhole(call: Call, input: Buffer, served: Served): Promise<Buffer> {
-    const { operation, options } = call.prepared;
-    const ctx = await this.pinned(call.prepared);
-    served.carrier = ctx;
-    const onRequest = (): void => {
-      served.attempts += 1;
-      if (call.signal?.aborted) throw new WdFailure(aborted(call.signal.reason));
-    };
-    const pieces: Buffer[] = [];
-    let total = 0;
-    for await (const piece of decodeStream(wholeInput(input), operation.decode!, {
-      memory: this.memory,
-      ctx,
-      onRequest,
-    })) {
-      total += piece.length;
-      if (total > options.maxOutputBytes) throw new WdFailure(outputTooLarge(options.maxOutputBytes));
-      pieces.push(piece);
-    }
-    return Buffer.concat(pieces);
+  #softwareInstead(request: OneShot, reason: string): void {
+    this.#handOver(request, (input) => this.software(withReason(request.call, reason), input));
+  }
+
+  /** Ends the request, and does its call another way with a copy of its input. */
+  #handOver(request: OneShot, go: (input: Uint8Array) => void): void {
+    const input = Buffer.from(request.input.view());
+    // The next way drops it as this one does now.
+    request.call.options.into?.hold(this.memory);
+    this.#release(request);
+    go(input);
+  }
+
+  #release({ call, input }: OneShot): void {
+    call.options.into?.drop();
+    input.release(this.memory);
+    this.#admission.leave(input.bytes);
+  }
+
+  /** Waiting: gone at once. In a queue: its memory comes back when the device has ended it, at its next segment. */
+  #cancel(request: OneShot): void {
+    if (request.group.remove(request)) this.#release(request);
+    else request.carrier?.cancel(request);
+  }
+
+  #verify(request: OneShot, output: WdOutput, verdict: Promise<boolean>): void {
+    this.#statistics.verified += 1;
+    void verdict.then((stands) => {
+      if (request.call.settled || stands) {
+        this.#release(request);
+        return request.call.settle(ok(output));
+      }
+      this.#statistics.mismatches += 1;
+      this.#softwareInstead(request, MISMATCH_REASON);
+    });
+  }
+
+  /** With `whenBusy` other than wait: true when no device could start it now, and something else was done. */
+  #instead(call: Call, input: Uint8Array, { group }: OneShotStart): boolean {
+    const delayNs = group.delayNs(input.length);
+    if (delayNs === 0) return false;
+    const { whenBusy, route } = call.prepared.options;
+    if (whenBusy === 'software' && route === 'auto') this.software(withReason(call, ALL_BUSY.reason), input);
+    else this.#refuse(call, null, busy('every device is busy', Math.ceil(delayNs / NS_PER_MS)));
+    return true;
   }
 
   /** Where an input starts: a decoder's format depends on the head of it. */
@@ -196,51 +237,124 @@ export class Requests implements OneShotOwner {
     return { group, format: verdict.oneShot, skipBytes: verdict.bytes, next: verdict.next };
   }
 
-  #withinLimit(call: Call, data: Buffer): Omit<WdOutput, 'via'> {
-    const { maxOutputBytes } = call.prepared.options;
-    if (data.length > maxOutputBytes) throw new WdFailure(outputTooLarge(maxOutputBytes));
-    return { data, checksum: 0 };
-  }
+  // Calls that run as promises.
 
-  /** Settles a call that runs as a promise. */
-  #finish(call: Call, run: Run): void {
-    let settled = false;
-    const settle: Settle = (result) => {
-      if (settled) return;
-      settled = true;
-      stopWatching?.();
-      call.settle(result);
-    };
-    const { signal } = call;
-    const stopWatching =
-      signal === null ? null : watchAbort(signal, () => settle(err(aborted(signal.reason))));
-    void run.output
+  /** Admits a call, runs `work` and settles it; `work` takes the input over before it first waits. */
+  #run(
+    call: Call,
+    input: Uint8Array,
+    held: PoolBuffer | null,
+    work: (served: Served) => Promise<Made>,
+  ): void {
+    const { options } = call.prepared;
+    const full = this.#admission.enter(input.length);
+    if (full !== null) return this.#refuse(call, held, full);
+    const served: Served = { carrier: null, attempts: 0, software: null };
+    const copy = options.verify ? Uint8Array.prototype.slice.call(input) : null;
+    const output = work(served);
+    held?.drop();
+    void output
+      .then((made) => (copy === null ? made : this.#verified(call, copy, served, made)))
       .then(
-        (output) => settle(ok({ ...output, via: run.via() })),
-        (failure: unknown) => settle(err(errorOf(failure))),
+        (made) => this.#finished(call, made, served),
+        (failure: unknown) => err(errorOf(failure)),
       )
-      .finally(() => this.#admission.leave(run.bytes));
+      .then((result) => call.settle(result))
+      .finally(() => {
+        call.options.into?.drop();
+        this.#admission.leave(input.length);
+      });
   }
 
-  /** Waiting: gone at once. In a queue: the caller is told now, the memory comes back with the completion. */
-  #abort(request: OneShot): void {
-    const { signal, settle } = request.call;
-    const result = err(aborted(signal!.reason));
-    if (request.group.remove(request)) return this.ended(request, result);
-    if (request.settled) return;
-    request.settled = true;
-    settle(result);
+  #finished(call: Call, { data, checksum }: Made, served: Served): Result<WdOutput, WdError> {
+    const { maxOutputBytes } = call.prepared.options;
+    if (data.length > maxOutputBytes) return err(outputTooLarge(maxOutputBytes));
+    return this.#placed(call, data).map((placed) => ({
+      data: placed,
+      checksum,
+      via: viaOf(call, served),
+    }));
   }
+
+  async #inSoftware({ prepared }: Call, input: Uint8Array): Promise<Made> {
+    const made = await prepared.operation.software(input, prepared.options);
+    if (made.isErr()) throw new WdFailure(made.error);
+    return { data: asBuffer(made.value.data), checksum: made.value.checksum };
+  }
+
+  /** A serial stream; from its beginning on another device, or in software, when a device is lost with it. */
+  async #surviving(call: Call, input: Buffer, served: Served): Promise<Made> {
+    for (let losses = 1; ; losses++) {
+      try {
+        return withoutChecksum(await this.#throughStream(call, input, served));
+      } catch (failure) {
+        const error = errorOf(failure);
+        if (!isLoss(error) || call.settled) throw failure;
+        const next =
+          error.kind === 'NoDevice' ? afterLoss(call.prepared, Infinity) : afterLoss(call.prepared, losses);
+        if (next === 'fail') throw failure;
+        if (next === 'software') {
+          served.software = LOST_REASON;
+          return this.#inSoftware(call, input);
+        }
+        this.#statistics.replays += 1;
+      }
+    }
+  }
+
+  async #throughStream(call: Call, input: Buffer, served: Served): Promise<Buffer> {
+    const ctx = await this.pinned(call.prepared);
+    served.carrier = ctx;
+    const onRequest = (): void => {
+      served.attempts += 1;
+      if (call.cancelled !== null) throw new WdFailure(call.cancelled);
+    };
+    return throughStream(call, input, { memory: this.memory, ctx, onRequest });
+  }
+
+  async #verified(call: Call, input: Uint8Array, served: Served, made: Made): Promise<Made> {
+    const { operation } = call.prepared;
+    if (served.software !== null || operation.verify === undefined) return made;
+    this.#statistics.verified += 1;
+    if (await operation.verify(input, made.data)) return made;
+    this.#statistics.mismatches += 1;
+    served.software = MISMATCH_REASON;
+    return this.#inSoftware(call, input);
+  }
+
+  // Answers.
+
+  #refuse(call: Call, held: PoolBuffer | null, error: WdError): void {
+    held?.drop();
+    call.options.into?.drop();
+    call.settle(err(error));
+  }
+
+  /** The output where the caller wants it. */
+  #placed({ options: { into } }: Call, data: Buffer): Result<Buffer, WdError> {
+    if (into === null) return ok(data);
+    if (data.length > into.byteLength) return err(outputTooLarge(into.byteLength));
+    into.bytes.set(data);
+    return ok(into.bytes.subarray(0, data.length));
+  }
+}
+
+function withReason(call: Call, reason: string): Call {
+  call.reason = reason;
+  return call;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+const withoutChecksum = (data: Buffer): Made => ({ data, checksum: 0 });
+
 function softwareVia(reason: string): Via {
   return { path: 'software', attempts: 1, reason };
 }
 
-function viaOf({ reason }: Call, { carrier, attempts }: Served): Via {
+function viaOf({ reason }: Call, { carrier, attempts, software }: Served): Via {
+  if (software !== null) return softwareVia(software);
   return carrier === null ? { path: 'device', attempts, reason } : carrier.via(reason, attempts);
 }

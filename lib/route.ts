@@ -39,16 +39,19 @@ export function decideRoute({ operation, options, oneShot }: Routable, bytes: nu
   if (route === 'auto' && bytes < limits.DEVICE_THRESHOLD_BYTES) {
     return software(
       'softwareNow',
-      `${bytes} bytes are below the device threshold of ${limits.DEVICE_THRESHOLD_BYTES}`,
+      `the input is below the device threshold of ${limits.DEVICE_THRESHOLD_BYTES} bytes`,
     );
   }
   if (oneShot.way === 'none') return route === 'auto' ? software('software', oneShot.reason) : oneShot;
-  if (operation.blocks !== undefined && bytes >= limits.SPLIT_THRESHOLD_BYTES) {
+  if (options.split && operation.blocks !== undefined && bytes >= limits.SPLIT_THRESHOLD_BYTES) {
     return { ...oneShot, way: 'blocks', requests: Math.ceil(bytes / options.blockBytes) };
   }
   if (bytes <= operation.requestBytesMax) return oneShot;
   return { ...oneShot, way: 'stream', requests: Math.ceil(bytes / limits.STREAM_CHUNK_BYTES) };
 }
+
+/** What becomes of a call with `whenBusy: 'software'` that no device could start now. */
+export const ALL_BUSY: RouteDecision = software('software', 'every device is busy');
 
 /** What becomes of a call with route `auto` once every device that could take it was lost. */
 export const NO_DEVICE_LEFT: RouteDecision = software('software', 'no device is left');

@@ -8,10 +8,12 @@
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
 import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
+import type { BatchItem, BatchOutput } from './batch.js';
 import type { Input } from './input.js';
-import type { WdOutput } from './one-shot.js';
-import type { CompressOptions, DecompressOptions } from './options.js';
+import { type CompressOptions, type DecompressOptions, wrongWhole } from './options.js';
+import type { WdOutput } from './output.js';
 import type { PoolDescription } from './pool-description.js';
+import type { PoolStatistics } from './statistics.js';
 
 /** How a tenant is kept apart. */
 export type Isolation = 'queue' | 'context';
@@ -22,6 +24,8 @@ export interface TenantOptions {
   readonly isolation?: Isolation;
   /** Its share among the tenants and the pool itself, whose is 1: a whole number from 1 to 255, default 1. */
   readonly weight?: number;
+  /** Input bytes that its queues may hold at once; what comes beyond waits. At least 1; default: no limit. */
+  readonly maxInFlightBytes?: number;
 }
 
 /** Options of a tenant, complete and checked. */
@@ -31,7 +35,9 @@ export type CheckedTenantOptions = Required<TenantOptions>;
 export interface TenantPool {
   compress(input: Input, options?: CompressOptions): ResultAsync<WdOutput, WdError>;
   decompress(input: Input, options?: DecompressOptions): ResultAsync<WdOutput, WdError>;
+  batch(items: readonly BatchItem[]): ResultAsync<BatchOutput, WdError>;
   describe(): Promise<PoolDescription>;
+  stats(): PoolStatistics;
   close(): ResultAsync<void, WdError>;
 }
 
@@ -48,6 +54,7 @@ export class Tenant {
   readonly name: string;
   readonly #open: () => Promise<Result<TenantPool, WdError>>;
   #pool: Promise<Result<TenantPool, WdError>> | null = null;
+  #ready: TenantPool | null = null;
   #closed = false;
 
   /** Made by `Pool.domain`. @internal */
@@ -71,6 +78,16 @@ export class Tenant {
     return this.#opened().andThen((pool) => pool.decompress(input, options));
   }
 
+  /** As `Pool.batch`, likewise. */
+  batch(items: readonly BatchItem[]): ResultAsync<BatchOutput, WdError> {
+    return this.#opened().andThen((pool) => pool.batch(items));
+  }
+
+  /** What was counted of it; null before its first call. */
+  stats(): PoolStatistics | null {
+    return this.#ready?.stats() ?? null;
+  }
+
   /** What it is made of now; creates it if there was no call yet. */
   describe(): ResultAsync<PoolDescription, WdError> {
     return this.#opened().andThen((pool) => ResultAsync.fromSafePromise(pool.describe()));
@@ -86,15 +103,21 @@ export class Tenant {
 
   #opened(): ResultAsync<TenantPool, WdError> {
     if (this.#closed) return new ResultAsync(Promise.resolve(err(invalidState(CLOSED))));
-    this.#pool ??= this.#open();
+    this.#pool ??= this.#openNow();
     return new ResultAsync(this.#pool);
+  }
+
+  async #openNow(): Promise<Result<TenantPool, WdError>> {
+    const pool = await this.#open();
+    if (pool.isOk()) this.#ready = pool.value;
+    return pool;
   }
 }
 
 /** The options of a tenant, checked. */
 export function checkTenant(
   name: unknown,
-  { isolation = 'queue', weight = 1 }: TenantOptions,
+  { isolation = 'queue', weight = 1, maxInFlightBytes }: TenantOptions,
 ): Result<CheckedTenantOptions, InvalidArgument> {
   if (typeof name !== 'string' || name === '' || name.length > limits.TENANT_NAME_LENGTH_MAX) {
     const expected = `a name of 1 to ${limits.TENANT_NAME_LENGTH_MAX} characters`;
@@ -111,5 +134,7 @@ export function checkTenant(
       invalidArgument({ argument: 'weight', value: weight, expected: `a whole number from 1 to ${most}` }),
     );
   }
-  return ok({ isolation, weight });
+  const mistake = wrongWhole('maxInFlightBytes', maxInFlightBytes, [1, Number.MAX_SAFE_INTEGER]);
+  if (mistake !== null) return err(mistake);
+  return ok({ isolation, weight, maxInFlightBytes: maxInFlightBytes ?? Number.POSITIVE_INFINITY });
 }

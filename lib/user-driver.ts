@@ -88,6 +88,8 @@ export interface Operation {
   readonly decode?: DecodePlan;
   /** The same operation in software, for the route without a device: same bytes in, equivalent bytes out. */
   software(input: Uint8Array, limits: OutputLimit): Promise<Result<SoftwareOutput, WdError>>;
+  /** Whether `output` is what `input` becomes, found out in software; absent where nobody can tell. */
+  verify?(input: Uint8Array, output: Uint8Array): Promise<boolean>;
   /** The same, on the spot; for inputs so small that any hand-over costs more. */
   softwareSync(input: Uint8Array, limits: OutputLimit): Result<SoftwareOutput, WdError>;
 }
@@ -109,6 +111,8 @@ export interface BlockPlan {
   readonly format: SqeFormat;
   /** Bytes before a block that are handed over with it. */
   readonly dictionaryBytes: number;
+  /** One block in software, off the calling thread: `bytes` without the dictionary that comes before them. */
+  software(bytes: Uint8Array, dictionary: Uint8Array): Promise<SoftwareOutput>;
   /** What follows the last block. `parts` are the blocks' outcomes in order. */
   trailer(parts: readonly BlockPart[]): Uint8Array;
 }

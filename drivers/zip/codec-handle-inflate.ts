@@ -1,17 +1,19 @@
 /**
  * Inflate on zlib's internal handle.
  *
- * What the handle leaves over decides almost everything. Room left and input left: the stream has ended. No room
- * left: it goes on into the backlog with the rest of the input, which shows whether more is due and takes in an
- * end-of-block code that stands behind the last byte. Room left and no input left: it has ended or it needs
- * input, and an empty write that claims to be the last tells which: only before the end it fails, with
- * Z_BUF_ERROR, and the stream can still go on.
+ * What the handle leaves over decides almost everything. Room left and input left: the stream has ended. Room left
+ * and no input left: it has ended or it needs input, and an empty write that claims to be the last tells which: only
+ * before the end it fails, with Z_BUF_ERROR, and the stream can still go on. No room left: an empty write into the
+ * backlog shows whether more is due of what was consumed.
+ *
+ * So no call sees input that zlib would not have consumed with the room that the caller gave: consumed and produced,
+ * and the write that an error appears in, are those of zlib.
  */
 import { Backlog } from './codec-backlog.js';
 import { type NativeStream, NO_INPUT, openInflate } from './codec-handle.js';
 import { flushKinds, type InflateEngine, type InflateError, type InflateOptions } from './codec-types.js';
 
-/** Enough for caller windows of one byte not to cost a native call per byte. */
+/** Some of the rest of a match. */
 const BACKLOG_BYTES = 64;
 
 export class HandleInflate implements InflateEngine {
@@ -26,6 +28,8 @@ export class HandleInflate implements InflateEngine {
   readonly #probeRoom = new Uint8Array(1);
   /** The decoder has met the end; the backlog may still hold output. */
   #finished = false;
+  /** An error that the next write is to meet. */
+  #laterError: InflateError | null = null;
 
   /** Opens a stream; throws a RangeError of node for options out of range. */
   constructor(options: InflateOptions) {
@@ -37,7 +41,7 @@ export class HandleInflate implements InflateEngine {
     this.produced = this.#backlog.drainTo(output);
     const drained = this.#backlog.length === 0;
     if (drained && !this.#finished && this.error === null) this.#advance(input, output);
-    this.#conclude();
+    this.#conclude(input.length);
   }
 
   writeWhole(input: Uint8Array, output: Uint8Array): number {
@@ -53,6 +57,7 @@ export class HandleInflate implements InflateEngine {
     this.#backlog.clear();
     this.#finished = false;
     this.error = null;
+    this.#laterError = null;
     this.consumed = 0;
     this.produced = 0;
     this.#conclude();
@@ -62,38 +67,47 @@ export class HandleInflate implements InflateEngine {
     this.#native.close();
   }
 
-  #conclude(): void {
-    this.outputFull = this.error === null && this.#backlog.length > 0;
+  #conclude(inputBytes = 0): void {
+    const good = this.error === null && !this.#finished;
+    // Input that waits although nothing is due: of a stored block it is copied only when there is room.
+    const waits = this.#laterError !== null || this.consumed < inputBytes;
+    this.outputFull = this.#backlog.length > 0 || (good && waits);
     this.ended = this.#finished && !this.outputFull;
-    this.needsInput = this.error === null && !this.#finished && !this.outputFull;
+    this.needsInput = good && !this.outputFull;
   }
 
   #advance(input: Uint8Array, output: Uint8Array): void {
-    this.#decode(input, output);
-    if (this.error !== null || this.#native.outputLeft === 0) return;
-    this.#finished = this.#native.inputLeft > 0 || this.#isAtEnd();
+    this.error = this.#laterError;
+    if (this.error !== null || !this.#decode(input, output)) return;
+    if (this.#native.outputLeft === 0) this.#lookBehindRoom();
+    else this.#finished = this.#native.inputLeft > 0 || this.#isAtEnd();
   }
 
-  /** Fills the window and, when it is full, the backlog. */
-  #decode(input: Uint8Array, output: Uint8Array): void {
-    if (this.produced < output.length) {
-      if (!this.#step(input, output, this.produced)) return;
-      this.produced = output.length - this.#native.outputLeft;
-      if (this.#native.outputLeft > 0) return;
-    }
-    const { room } = this.#backlog;
-    if (this.#step(input, room, 0)) this.#backlog.fill(room.length - this.#native.outputLeft);
-  }
-
-  /** One native call on the rest of the input; false when it failed. */
-  #step(input: Uint8Array, output: Uint8Array, outputAt: number): boolean {
-    this.#native.write(flushKinds.sync, input, this.consumed, output, outputAt);
-    if (this.#native.failed) {
+  /** One native call; false when it failed. A window without room may still take in the end of the stream. */
+  #decode(input: Uint8Array, output: Uint8Array): boolean {
+    const native = this.#native;
+    if (this.produced < output.length) native.write(flushKinds.sync, input, 0, output, this.produced);
+    else native.write(flushKinds.sync, input, 0, this.#probeRoom, this.#probeRoom.length);
+    if (native.failed) {
       this.error = this.#failure();
       return false;
     }
-    this.consumed = input.length - this.#native.inputLeft;
+    this.consumed = input.length - native.inputLeft;
+    if (this.produced < output.length) this.produced = output.length - native.outputLeft;
     return true;
+  }
+
+  /** The window is full: takes in what is due of the input that is consumed. */
+  #lookBehindRoom(): void {
+    const { room } = this.#backlog;
+    this.#native.write(flushKinds.sync, NO_INPUT, 0, room, 0);
+    if (this.#native.failed) {
+      // Not of this write: with the room that it had, zlib has not come so far.
+      this.#laterError = this.#failure();
+      return;
+    }
+    this.#backlog.fill(room.length - this.#native.outputLeft);
+    if (this.#backlog.length === 0) this.#finished = this.#isAtEnd();
   }
 
   /** Asked only with all output delivered, so nothing is ever stored in the room of the question. */

@@ -24,6 +24,7 @@ interface ZlibHandle {
     outputAt: number,
     outputBytes: number,
   ): void;
+  params(level: number, strategy: number): void;
   reset(): void;
   close(): void;
   onerror: (message: string, errno: number, code: string) => void;
@@ -65,12 +66,12 @@ export class NativeStream {
     };
   }
 
-  /** Offers `input` from `inputAt` and room in `output` from `outputAt`; `outputAt` is less than its length. */
+  /** Offers `input` from `inputAt` and room in `output` from `outputAt`. `output` is not empty; what is left of it may be. */
   write(flush: number, input: Uint8Array, inputAt: number, output: Uint8Array, outputAt: number): void {
     const inputBytes = input.length - inputAt;
     const outputBytes = output.length - outputAt;
     this.#assertOpen();
-    if (inputBytes < 0 || outputBytes <= 0)
+    if (inputBytes < 0 || outputBytes < 0 || output.length === 0)
       throw new Error('broken invariant: a write lies inside its arrays');
     this.failed = false;
     this.#handle.writeSync(flush, input, inputAt, inputBytes, output, outputAt, outputBytes);
@@ -78,7 +79,18 @@ export class NativeStream {
     this.inputLeft = this.#writeState[1]!;
   }
 
-  /** Back to the beginning of a stream, also after a failure; a dictionary is set again by node. */
+  /**
+   * Another coding from here on. Only right after a reset, or after a flush that left room: else zlib would flush by
+   * itself, into the memory of the last write, which is not ours any more.
+   */
+  params(level: number, strategy: number): void {
+    this.#assertOpen();
+    this.failed = false;
+    this.#handle.params(level, strategy);
+    if (this.failed) throw new Error(`broken invariant: a coding is changed in its range (${this.message})`);
+  }
+
+  /** Back to the beginning of a stream, also after a failure; a dictionary is set again by node, a coding stays. */
   reset(): void {
     this.#assertOpen();
     this.#handle.reset();
@@ -101,6 +113,7 @@ function isZlibHandle(value: unknown): value is ZlibHandle {
   const handle = value as Partial<ZlibHandle> | null | undefined;
   return (
     typeof handle?.writeSync === 'function' &&
+    typeof handle.params === 'function' &&
     typeof handle.reset === 'function' &&
     typeof handle.close === 'function'
   );
@@ -125,14 +138,17 @@ export function handleIsUsable(): boolean {
   return handleWorks;
 }
 
-/** Compresses and decodes a known text, twice with a reset, and meets an error. Any surprise is a no. */
+/** Compresses and decodes a known text, twice with a reset, changes the coding, and meets an error. Any surprise is a no. */
 function tryHandle(): boolean {
   const deflate = { level: 1, windowBits: 15, memLevel: 8, strategy: 0 };
   const text = new Uint8Array(300).map((_, at) => at % 7);
   try {
     const [packer, unpacker] = [openDeflate(deflate), openInflate({ windowBits: 15 })];
     const passed =
-      survives(packer, unpacker, text) && reportsErrors(unpacker) && survives(packer, unpacker, text);
+      survives(packer, unpacker, text) &&
+      reportsErrors(unpacker) &&
+      changesCoding(packer, text) &&
+      survives(packer, unpacker, text);
     packer.close();
     unpacker.close();
     return passed;
@@ -151,6 +167,18 @@ function survives(packer: NativeStream, unpacker: NativeStream, text: Uint8Array
   unpacker.write(flushKinds.sync, packed.subarray(0, packedBytes), 0, unpacked, 0);
   const unpackedBytes = unpacked.length - unpacker.outputLeft;
   return unpackedBytes === text.length && text.every((byte, at) => byte === unpacked[at]);
+}
+
+/** At level 0 a text stands in the output as it is, at any other this one does not. */
+function changesCoding(packer: NativeStream, text: Uint8Array): boolean {
+  const packed = new Uint8Array(400);
+  packer.reset();
+  packer.write(flushKinds.sync, text, 0, packed, 0);
+  const packedBytes = packed.length - packer.outputLeft;
+  packer.params(0, 0);
+  packer.write(flushKinds.sync, text, 0, packed, 0);
+  const storedBytes = packed.length - packer.outputLeft;
+  return packedBytes < text.length && storedBytes > text.length;
 }
 
 function reportsErrors(unpacker: NativeStream): boolean {

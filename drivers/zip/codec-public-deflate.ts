@@ -3,7 +3,8 @@
  *
  * Input is kept until a flush and compressed then in one call; each later piece has the history before it as its
  * dictionary. A piece ends on a byte boundary, so pieces follow one another without more ado. `none` and `block`
- * deliver nothing, which both allow, and `partial` is answered with the stronger `sync`. Without flushes the
+ * deliver nothing, which both allow, and `partial` is answered with the stronger `sync`. A change of the coding
+ * ends the piece before it. Without flushes the
  * bytes equal those of the handle; with them they may differ and decode to the same. Memory grows with the input
  * between two flushes.
  */
@@ -12,17 +13,21 @@ import { Backlog } from './codec-backlog.js';
 import {
   type DeflateEngine,
   type DeflateOptions,
+  type DeflateParams,
   type FlushKind,
   flushKinds,
   flushRank,
 } from './codec-types.js';
+
+const NO_INPUT = new Uint8Array(0);
 
 export class PublicDeflate implements DeflateEngine {
   consumed = 0;
   produced = 0;
   outputFull = false;
   ended = false;
-  readonly #options: DeflateOptions;
+  #options: DeflateOptions;
+  #nextParams: DeflateParams | null = null;
   readonly #windowBytes: number;
   readonly #dictionary: Uint8Array;
   readonly #backlog = new Backlog(0);
@@ -47,13 +52,23 @@ export class PublicDeflate implements DeflateEngine {
     this.produced = this.#backlog.drainTo(output);
     if (this.#finished && input.length > 0)
       throw new Error('broken invariant: a finished stream takes no input');
+    if (this.#backlog.length === 0 && this.#nextParams !== null) this.#recode(output);
     const settled = this.#finished || (input.length === 0 && flushRank(flush) <= this.#settledRank);
     if (this.#backlog.length === 0 && !settled) {
       this.#advance(input, flush);
-      this.produced += this.#backlog.drainTo(output.subarray(this.produced));
+      this.#deliver(output);
     }
     this.outputFull = this.#backlog.length > 0;
     this.ended = this.#finished && !this.outputFull;
+  }
+
+  writeToEnd(input: Uint8Array, output: Uint8Array, flush: FlushKind): void {
+    this.write(input, output, flush);
+  }
+
+  params(level: number, strategy: number): void {
+    this.#assertOpen();
+    this.#nextParams = { level, strategy };
   }
 
   writeWhole(input: Uint8Array, output: Uint8Array): number {
@@ -65,6 +80,8 @@ export class PublicDeflate implements DeflateEngine {
     this.#assertOpen();
     this.#backlog.clear();
     this.#pieces = [];
+    this.#options = { ...this.#options, ...this.#nextParams };
+    this.#nextParams = null;
     this.#history = this.#dictionary;
     this.#finished = false;
     this.#settledRank = -1;
@@ -76,6 +93,19 @@ export class PublicDeflate implements DeflateEngine {
 
   close(): void {
     this.#closed = true;
+  }
+
+  #deliver(output: Uint8Array): void {
+    this.produced += this.#backlog.drainTo(output.subarray(this.produced));
+  }
+
+  #recode(output: Uint8Array): void {
+    if (this.#pieces.length > 0) {
+      this.#advance(NO_INPUT, 'sync');
+      this.#deliver(output);
+    }
+    this.#options = { ...this.#options, ...this.#nextParams };
+    this.#nextParams = null;
   }
 
   #advance(input: Uint8Array, flush: FlushKind): void {

@@ -15,6 +15,12 @@ export type FlushKind = keyof typeof flushKinds;
 /** Which machinery is behind a codec: zlib's internal handle, or node's public one-shot calls. */
 export type CodecEngine = 'handle' | 'public';
 
+/** What of a deflate stream can change on the way. */
+export interface DeflateParams {
+  readonly level: number;
+  readonly strategy: number;
+}
+
 /** How a deflate stream is made; ranges as in node:zlib, which refuses others with a RangeError. */
 export interface DeflateOptions {
   /** -1 (the default of zlib) or 0 to 9. */
@@ -57,7 +63,10 @@ interface DeflateReport {
   readonly consumed: number;
   /** Bytes stored at the front of the output. */
   readonly produced: number;
-  /** More output is due: write the rest of the input, if any, with the same flush kind and fresh output. */
+  /**
+   * More output is due: write the rest of the input, if any, with the same flush kind and fresh output. After
+   * `writeToEnd`: the room is used up, and more may be due.
+   */
   readonly outputFull: boolean;
   /** The stream is finished and all of it was delivered. */
   readonly ended: boolean;
@@ -73,7 +82,7 @@ interface InflateReport {
   readonly ended: boolean;
   /** All input is consumed, all output delivered, and the stream goes on. */
   readonly needsInput: boolean;
-  /** More output is due: write again with the rest of the input and fresh output. */
+  /** More output is due, or input waits for room: write again with the rest of the input and fresh output. */
   readonly outputFull: boolean;
   /** The stream is corrupt; stays until `reset`. `consumed` then says nothing about where. */
   readonly error: InflateError | null;
@@ -81,14 +90,24 @@ interface InflateReport {
 
 /** One deflate stream. */
 export interface DeflateEngine extends DeflateReport {
-  /** Compresses a segment. After `ended`, input is a bug of the caller and throws. */
+  /** Compresses a segment. Where the window ends leaves no trace. After `ended`, input is a bug of the caller and throws. */
   write(input: Uint8Array, output: Uint8Array, flush: FlushKind): void;
+  /**
+   * The same into the last window of a room, as one call of zlib does it: nothing is done ahead of the room, and a
+   * flush that is repeated because its marker reached the end of the room is followed by another marker.
+   */
+  writeToEnd(input: Uint8Array, output: Uint8Array, flush: FlushKind): void;
+  /**
+   * Another coding for all input from here on; what was written before is flushed by the next write, with `block`.
+   * Level -1 to 9, strategy 0 to 4.
+   */
+  params(level: number, strategy: number): void;
   /**
    * A whole stream in one call, from a fresh or reset codec: bytes stored, or -1 when they may not all have fitted.
    * Reports nothing else; the codec must be reset before its next use.
    */
   writeWhole(input: Uint8Array, output: Uint8Array): number;
-  /** Back to an empty stream with the same options and dictionary. */
+  /** Back to an empty stream with the same options and dictionary; a changed coding stays. */
   reset(): void;
   /** Frees the native memory. Any later call but `close` throws. */
   close(): void;

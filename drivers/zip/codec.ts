@@ -32,15 +32,19 @@ export class Deflater implements DeflateEngine {
   produced = 0;
   outputFull = false;
   ended = false;
-  /** What it was made with; a pool hands it out again for the same. */
-  readonly options: DeflateOptions;
+  #options: DeflateOptions;
   readonly #engine: DeflateEngine;
 
   /** Opens a stream. Throws node's RangeError for options out of range. */
   constructor(options: DeflateOptions) {
-    this.options = { ...options };
+    this.#options = { ...options };
     this.#engine =
       engineFor(options.engine) === 'handle' ? new HandleDeflate(options) : new PublicDeflate(options);
+  }
+
+  /** What it was made with, level and strategy as they were changed since; a pool hands it out again for the same. */
+  get options(): DeflateOptions {
+    return this.#options;
   }
 
   /** Compresses `input` into `output`. After `ended`, input is a bug of the caller and throws. */
@@ -49,12 +53,24 @@ export class Deflater implements DeflateEngine {
     this.#report();
   }
 
+  /** Compresses `input` into the last window of a room; see DeflateEngine. */
+  writeToEnd(input: Uint8Array, output: Uint8Array, flush: FlushKind): void {
+    this.#engine.writeToEnd(input, output, flush);
+    this.#report();
+  }
+
+  /** Another coding for all input from here on; see DeflateEngine. */
+  params(level: number, strategy: number): void {
+    this.#engine.params(level, strategy);
+    this.#options = { ...this.#options, level, strategy };
+  }
+
   /** A whole stream in one call; see DeflateEngine. */
   writeWhole(input: Uint8Array, output: Uint8Array): number {
     return this.#engine.writeWhole(input, output);
   }
 
-  /** Back to an empty stream with the same options and dictionary. */
+  /** Back to an empty stream with the options and the dictionary that it has now. */
   reset(): void {
     this.#engine.reset();
     this.#report();

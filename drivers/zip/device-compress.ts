@@ -3,8 +3,8 @@
  * delivered in pieces like everything else. SPEC.md sections 3.1 and 4.
  */
 import { type TrailerKind, trailerKinds } from './checksum-trailer.js';
-import type { Deflater, FlushKind } from './codec.js';
-import type { StreamNeed, ZipStream } from './device-stream.js';
+import type { DeflateOptions, Deflater } from './codec.js';
+import type { StepEnd, StreamNeed, ZipStream } from './device-stream.js';
 import type { HandlePool } from './handle-pool.js';
 import type { RequestKind } from './layout.js';
 
@@ -30,10 +30,19 @@ export class CompressStream implements ZipStream {
     this.checksum = this.#sums.empty;
   }
 
-  step(input: Uint8Array, window: Uint8Array, flush: FlushKind): void {
+  recode({ level, strategy, memLevel, windowBits }: DeflateOptions): boolean {
+    const now = this.#deflater.options;
+    if (memLevel !== now.memLevel || windowBits !== now.windowBits) return false;
+    // Behind the end nothing is left to code, and a flush there would change the bytes that are still due.
+    const changes = level !== now.level || strategy !== now.strategy;
+    if (changes && this.takesInput) this.#deflater.params(level, strategy);
+    return true;
+  }
+
+  step(input: Uint8Array, window: Uint8Array, end: StepEnd): void {
     this.consumed = 0;
     this.produced = 0;
-    if (this.#trailer === null) this.#compress(input, window, flush);
+    if (this.#trailer === null) this.#compress(input, window, end);
     if (this.#trailer !== null) this.#sendTrailer(window);
   }
 
@@ -41,10 +50,12 @@ export class CompressStream implements ZipStream {
     pool.giveDeflater(this.#deflater);
   }
 
-  #compress(input: Uint8Array, window: Uint8Array, flush: FlushKind): void {
+  #compress(input: Uint8Array, window: Uint8Array, end: StepEnd): void {
     const deflater = this.#deflater;
     // Once the end is announced and only output is due, any other flush would be a mistake of ours to zlib.
-    deflater.write(input, window, this.takesInput ? flush : 'finish');
+    const flush = this.takesInput ? end.flush : 'finish';
+    if (end.roomEnds) deflater.writeToEnd(input, window, flush);
+    else deflater.write(input, window, flush);
     this.consumed = deflater.consumed;
     this.produced = deflater.produced;
     this.checksum = this.#sums.add(this.checksum, input.subarray(0, this.consumed));

@@ -3,7 +3,7 @@
  * which is compared as its bytes arrive. SPEC.md sections 3.2 and 4.
  */
 import { type TrailerKind, trailerKinds } from './checksum-trailer.js';
-import type { Inflater } from './codec.js';
+import type { DeflateOptions, Inflater } from './codec.js';
 import type { StreamFault, StreamNeed, ZipStream } from './device-stream.js';
 import type { HandlePool } from './handle-pool.js';
 import { dataErrorIndex, type RequestKind, zipStatus } from './layout.js';
@@ -34,6 +34,10 @@ export class DecompressStream implements ZipStream {
     this.#inflater = inflater;
     this.#sums = trailerKinds[kind];
     this.checksum = this.#sums.empty;
+  }
+
+  recode({ windowBits }: DeflateOptions): boolean {
+    return windowBits === this.#inflater.options.windowBits;
   }
 
   step(input: Uint8Array, window: Uint8Array): void {

@@ -2,7 +2,7 @@
  * The contract between the device and a stream that it works on, in either direction: one native call a step, and
  * what the stream waits for afterwards.
  */
-import type { FlushKind } from './codec.js';
+import type { DeflateOptions, FlushKind } from './codec.js';
 import type { HandlePool } from './handle-pool.js';
 import type { RequestKind } from './layout.js';
 
@@ -18,6 +18,14 @@ export interface StreamFault {
   readonly dataError: number;
 }
 
+/** What stands behind one segment of input and one window of room. */
+export interface StepEnd {
+  /** What the end of the input means when compressing. */
+  readonly flush: FlushKind;
+  /** The room of a stateful request ends with this window: what comes out is what zlib gives into that room. */
+  readonly roomEnds: boolean;
+}
+
 export interface ZipStream {
   readonly kind: RequestKind;
   /** Of the last step: bytes taken from the front of the input, bytes stored at the front of the window. */
@@ -30,8 +38,10 @@ export interface ZipStream {
   /** Of the uncompressed bytes so far. */
   readonly checksum: number;
   readonly totalBytes: number;
-  /** Works on one segment. `flush` is what the end of `input` means. */
-  step(input: Uint8Array, window: Uint8Array, flush: FlushKind): void;
+  /** Takes over the coding of another request; false when it differs in more than the stream can change. */
+  recode(coding: DeflateOptions): boolean;
+  /** Works on one segment. */
+  step(input: Uint8Array, window: Uint8Array, end: StepEnd): void;
   /** Gives its codec back; the stream is not used again. */
   release(pool: HandlePool): void;
 }

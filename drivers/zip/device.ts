@@ -160,7 +160,8 @@ interface Work extends Omit<SqeRequest, 'progress'> {
 /** The status of a request that a stream it names cannot take; null when it can. */
 function refusal({ form, inputBytes }: ZipRequest, stream: ZipStream): number | null {
   if (stream.kind !== form.kind) return zipStatus.NO_STREAM;
-  return inputBytes > 0 && !stream.takesInput ? zipStatus.MALFORMED : null;
+  if (inputBytes > 0 && !stream.takesInput) return zipStatus.MALFORMED;
+  return stream.recode(form.coding) ? null : zipStatus.MALFORMED;
 }
 
 /** Steps until the input or the room is used up or the stream is over. Progress is in the SQE after each step. */
@@ -169,7 +170,9 @@ function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, 
   for (;;) {
     const input = yield* memory.input();
     const isLast = input.length === memory.inputLeft;
-    stream.step(input, memory.window(), isLast ? parsed.form.flush : 'none');
+    const window = memory.window();
+    const roomEnds = parsed.form.stateful && window.length === memory.roomLeft;
+    stream.step(input, window, { flush: isLast ? parsed.form.flush : 'none', roomEnds });
     yield* memory.commit(stream.consumed, stream.produced);
     writeProgress(work);
     if (!canStep(memory, stream)) return;

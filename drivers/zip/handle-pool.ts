@@ -2,7 +2,7 @@
  * Codecs between requests: opening a native stream costs more than a small request, so finished ones are kept.
  *
  * A codec is reset when it comes back, so nothing of one stream reaches the next, and it serves only requests
- * with its own options. A codec with a dictionary is never kept, because a reset sets the dictionary again. The
+ * with its own options, as they are then: one whose coding was changed is a codec of the later coding. A codec with a dictionary is never kept, because a reset sets the dictionary again. The
  * pool is bounded and closes what it drops. It belongs to one context of the device and is closed with it.
  */
 import { type DeflateOptions, Deflater, type InflateOptions, Inflater } from './codec.js';

@@ -18,8 +18,9 @@ import { type RequestKind, ZIP_BYTES_MAX, ZIP_DICTIONARY_BYTES_MAX } from './lay
 import { decodePlans } from './user-decode.js';
 import { headerOf } from './user-header.js';
 import { type Coding, checkCompress, checkDecompress } from './user-options.js';
-import { softwareCompress, softwareDecompress } from './user-software.js';
+import { softwareBlock, softwareCompress, softwareDecompress } from './user-software.js';
 import { compressBlock, compressStream, compressWhole, decompressWhole } from './user-sqe.js';
+import { decodesTo } from './user-verify.js';
 
 const NOTHING = new Uint8Array(0);
 /** An empty last block with fixed codes (RFC 1951, section 3.2.3). */
@@ -38,6 +39,7 @@ function compress(kind: RequestKind, coding: Coding): Operation {
     header: headerOf(kind, coding),
     blocks: blockPlan(kind, coding),
     stream: compressStream(kind, coding),
+    verify: (input, output) => decodesTo(kind, output, input),
     ...softwareCompress(kind, coding),
   };
 }
@@ -46,7 +48,12 @@ function blockPlan(kind: RequestKind, coding: Coding): BlockPlan {
   const format = compressBlock(kind, coding);
   // Bytes beyond the window cannot be referred to.
   const dictionaryBytes = Math.min(ZIP_DICTIONARY_BYTES_MAX, 2 ** coding.windowBits);
-  return { format, dictionaryBytes, trailer: (parts) => endOf(kind, parts) };
+  return {
+    format,
+    dictionaryBytes,
+    software: (bytes, dictionary) => softwareBlock(kind, coding, { bytes, dictionary }),
+    trailer: (parts) => endOf(kind, parts),
+  };
 }
 
 /** The end of a stream that was put together: its last block, and the trailer of the whole. */
@@ -69,6 +76,7 @@ function decompress(kind: RequestKind | 'auto'): Operation {
     oneShot: decompressWhole(named),
     header: NOTHING,
     decode: decodePlans[kind],
+    verify: (input, output) => decodesTo(kind, input, output),
     ...softwareDecompress(kind),
   };
 }

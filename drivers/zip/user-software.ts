@@ -3,6 +3,7 @@
  * The checksum of the result is not known here, and reported as 0.
  */
 import {
+  constants,
   deflate,
   deflateRaw,
   deflateRawSync,
@@ -27,6 +28,7 @@ import {
   type SoftwareOutput,
   type WdError,
 } from '../../lib/driver-api.js';
+import { trailerKinds } from './checksum-trailer.js';
 import type { RequestKind } from './layout.js';
 import type { Coding } from './user-options.js';
 
@@ -60,6 +62,22 @@ export function softwareCompress(kind: RequestKind, coding: Coding): Software {
 /** Decompression of a container, or of either by its head. */
 export function softwareDecompress(kind: RequestKind | 'auto'): Software {
   return software(decompressors[kind], {});
+}
+
+/** One block of a stream that is put together: `bytes`, with `dictionary` before them, up to a byte boundary. */
+export function softwareBlock(
+  kind: RequestKind,
+  coding: Coding,
+  { bytes, dictionary }: { readonly bytes: Uint8Array; readonly dictionary: Uint8Array },
+): Promise<SoftwareOutput> {
+  const history = dictionary.length > 0 ? { dictionary } : {};
+  return new Promise((resolve, reject) => {
+    deflateRaw(bytes, { ...coding, ...history, finishFlush: constants.Z_SYNC_FLUSH }, (error, data) => {
+      const sums = trailerKinds[kind];
+      if (error === null) resolve({ data, checksum: sums.add(sums.empty, bytes) });
+      else reject(error);
+    });
+  });
 }
 
 function software(call: NodeCall, coding: Coding | Record<string, never>): Software {

@@ -141,7 +141,7 @@ function fillStream(ring: DataView, base: number, transfer: Transfer): void {
 
 function fillCompressStream(ring: DataView, base: number, transfer: Transfer): void {
   fillStream(ring, base, transfer);
-  sqe.flush.write(ring, base, transfer.flush + 1);
+  sqe.flush.write(ring, base, transfer.final ? 0 : transfer.flush + 1);
 }
 
 function read(ring: DataView, base: number, outcome: Outcome): void {

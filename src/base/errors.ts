@@ -51,6 +51,12 @@ export interface Aborted extends ErrorFields {
   readonly reason: unknown;
 }
 
+/** The caller's deadline passed first. */
+export interface DeadlineExceeded extends ErrorFields {
+  readonly kind: 'DeadlineExceeded';
+  readonly deadlineMs: number;
+}
+
 /** No device offers the operation, or none may be opened. */
 export interface NoDevice extends ErrorFields {
   readonly kind: 'NoDevice';
@@ -85,6 +91,7 @@ export type WdError =
   | BadData
   | OutputTooLarge
   | Aborted
+  | DeadlineExceeded
   | NoDevice
   | DeviceLost
   | DeviceError

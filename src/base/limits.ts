@@ -160,6 +160,18 @@ export const limits = {
   /** Niceness of engine threads where the system allows it: keeps the application's event loop smooth. */
   ENGINE_NICENESS: 19,
 
+  /** Memory that the pool of a thread may map which has attached to the machine of another one, bytes. */
+  ATTACHED_MEMORY_BYTES: 64 * MiB,
+  /**
+   * How long a thread that would attach waits for the other one, ms, before it starts a machine of its own: until that has
+   * heard it, and then until it is attached, for which a machine may have to start. The other one may be blocked for it.
+   */
+  ATTACH_HEARD_MS: 2000,
+  ATTACH_DONE_MS: 10_000,
+  /** How often a thread asks again when the machine that it was about to attach to has ended meanwhile. */
+  ATTACH_ATTEMPTS: 3,
+  /** How long a thread waits for an answer when it asks all others for the owner of a machine, ms; starting one takes as long. */
+  OWNER_ANSWER_MS: 200,
   /** Memory of a tenant: of its domain, or what its process may map, bytes. */
   TENANT_MEMORY_BYTES: 64 * MiB,
   /** Largest share of a tenant; the pool itself has 1. */
@@ -183,10 +195,21 @@ export const limits = {
   DICTIONARY_BYTES: 32 * KiB,
   /** Input of one stateful request, bytes: what user drivers of this hardware send. */
   STREAM_CHUNK_BYTES: 128 * KiB,
+  /** Longest deadline of a request, ms: what a timer of Node can wait. */
+  DEADLINE_MS_MAX: 2 ** 31 - 1,
+  /** Devices that a request may be lost with before it is not given to another. */
+  REPLAYS_MAX: 1,
+  /** First and longest wait before a lost queue is asked for again, ms. */
+  REOPEN_MS: 20,
+  REOPEN_MS_MAX: 5000,
   /** Stateful streams that a pool opens on one queue: both directions of one pool then fit what an instance keeps. */
   STREAMS_PER_CTX: 128,
   /** Streams that one ZIP instance keeps between stateful requests; a stream being compressed holds about 270 KB. */
   ZIP_STREAMS_MAX: 256,
+  /** Sets of option values that each one-shot function of `warpdrive/zlib` remembers as judged by Node. */
+  ZLIB_OPTION_SETS: 64,
+  /** Bytes of a container's head that a stream of `warpdrive/zlib` keeps; Node takes over when one is longer. */
+  ZLIB_HEAD_BYTES_MAX: 128 * KiB,
   /** Idle codecs of each kind, and idle output windows, that one ZIP instance keeps for the next request. */
   ZIP_IDLE_CODECS: 8,
 
@@ -227,6 +250,8 @@ export const limits = {
   DEVICE_FAILURES_MAX: 3,
   /** Writes to registers that wait for their context to be loaded; further ones are held back. */
   STACKED_WRITES: 64,
+  /** Longest time that the processor of a domain runs or sleeps in one go, ns: as a time slice, and its sums stay exact. */
+  VCPU_PHASE_NS_MAX: 1000 * NS_PER_SECOND,
   /** Device interrupts that one context may raise in INTERRUPT_WINDOW_NS; what comes more often is told once, counted. */
   INTERRUPTS_PER_WINDOW: 64,
   INTERRUPT_WINDOW_NS: NS_PER_MS,

@@ -97,6 +97,10 @@ const vcoprocDetails = object({
   domainId: vcoprocEntry.fields.domainId!,
   instance: vcoprocEntry.fields.instance!,
   state: vcoprocEntry.fields.state!,
+  parameters: field(
+    numbers,
+    'Everything that can be set of it under the policy in place, defaults included, as it was set last.',
+  ),
   started: field(flag, 'Its domain has queues that are started.'),
   busy: field(flag, 'The device has something to do for it.'),
   stackedAccesses: field(count, 'Register accesses that wait for it to be loaded.'),

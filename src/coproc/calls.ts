@@ -104,7 +104,7 @@ export const calls: { readonly [Name in CallName]: CallSpec } = {
       ),
       coprocessors: optional(
         coprocessorsShape,
-        'Instances that it uses, with its parameters under the policy of each.',
+        'Instances that it uses, with its parameters on each: those of the policy, and `cooperates`.',
         'none',
       ),
     },
@@ -243,7 +243,7 @@ export const calls: { readonly [Name in CallName]: CallSpec } = {
       instance,
       parameters: optional(
         parametersShape,
-        'Its parameters under the policy of the instance.',
+        'Its parameters on the instance: those of the policy, and `cooperates`.',
         'each has its default',
       ),
     },
@@ -257,7 +257,9 @@ export const calls: { readonly [Name in CallName]: CallSpec } = {
     example: { call: 'attach', domain: 'web', instance: 'copy0' },
   },
   setDomainParameters: {
-    doc: 'Sets some parameters of a domain under the policy of one instance; the others stay.',
+    doc:
+      'Sets some parameters of a domain on one instance, those of its policy and `cooperates`; the others stay. What is set ' +
+      'stands in the answer of `queryVcoproc` at once.',
     arguments: { domain, instance, parameters: field(parametersShape, 'Those that change.') },
     failures: [
       {

@@ -17,6 +17,7 @@ import { Scheduler } from './scheduler.js';
 import type { SchedulerCounters, SwitchPayer } from './scheduler-parts.js';
 import { type CoprocSnapshot, snapshotOf } from './snapshot.js';
 import { Vcoproc } from './vcoproc.js';
+import { knownTo, parametersUnder, policyPart } from './vcoproc-parameters.js';
 
 /** The host's own domain; its second stage is off. */
 export const HOST_DOMAIN = 0;
@@ -35,7 +36,7 @@ export interface CoprocOptions {
 export interface VcoprocRequest {
   readonly instance: string;
   readonly domainId: number;
-  /** Parameters under the policy of the coproc; defaults where they are absent. */
+  /** Parameters of the vcoproc: the policy's, and the core's own; defaults where they are absent. */
   readonly parameters?: Parameters;
 }
 
@@ -97,14 +98,17 @@ export class Framework {
     const refusal = refusalOf(scheduler, instance, domainId);
     if (refusal !== null) return err(invalidState(refusal));
     const where = `domain ${domainId}.${instance}`;
-    const completed = complete(scheduler.policyModule.vcoprocParameters, parameters, where);
+    const { policyModule } = scheduler;
+    const completed = complete(parametersUnder(policyModule), parameters, where);
     if (completed.isErr()) return err(completed.error);
-    const unwanted = scheduler.policyModule.admit?.(othersOf(found.value, null), completed.value) ?? null;
+    const ofPolicy = policyPart(policyModule, completed.value);
+    const unwanted = policyModule.admit?.(othersOf(found.value, null), ofPolicy) ?? null;
     if (unwanted !== null) return err(invalidState(unwanted));
     const { clock } = this.#parts;
     const vcoproc = new Vcoproc(this.#nextVcoproc++, domainId, { hardware, owner: scheduler, clock });
     given.set(vcoproc, parameters);
-    scheduler.add(vcoproc, completed.value);
+    vcoproc.parameters = completed.value;
+    scheduler.add(vcoproc, ofPolicy);
     return ok(vcoproc);
   }
 
@@ -128,17 +132,24 @@ export class Framework {
     }
     const kept = new Map<Vcoproc, Parameters>();
     for (const vcoproc of coproc.scheduler.vcoprocs) {
-      const known = knownTo(policy.vcoprocParameters, coproc.given.get(vcoproc) ?? {});
-      const completed = complete(policy.vcoprocParameters, known, `domain ${vcoproc.domainId}.${instance}`);
+      const specs = parametersUnder(policy);
+      const known = knownTo(specs, coproc.given.get(vcoproc) ?? {});
+      const completed = complete(specs, known, `domain ${vcoproc.domainId}.${instance}`);
       if (completed.isErr()) return err(completed.error);
       kept.set(vcoproc, completed.value);
     }
-    const unwanted = inadmissible(policy, [...kept.values()]);
+    const unwanted = inadmissible(
+      policy,
+      [...kept.values()].map((parameters) => policyPart(policy, parameters)),
+    );
     if (unwanted !== null) return err(invalidState(unwanted));
     const completed = complete(policy.parameters, parameters, policy.name);
     if (completed.isErr()) return err(completed.error);
     coproc.parameters = completed.value;
-    coproc.scheduler.changePolicy(policy, completed.value, (vcoproc) => kept.get(vcoproc)!);
+    for (const [vcoproc, ofVcoproc] of kept) vcoproc.parameters = ofVcoproc;
+    coproc.scheduler.changePolicy(policy, completed.value, (vcoproc) =>
+      policyPart(policy, vcoproc.parameters),
+    );
     return ok(undefined);
   }
 
@@ -168,17 +179,17 @@ export class Framework {
       const expected = `a domain with a vcoproc of ${instance}`;
       return err(invalidArgument({ argument: 'domainId', value: domainId, expected }));
     }
-    const specs = scheduler.policyModule.vcoprocParameters;
+    const { policyModule } = scheduler;
+    const specs = parametersUnder(policyModule);
     const known = knownTo(specs, given.get(vcoproc) ?? {});
     const completed = complete(specs, { ...known, ...parameters }, `domain ${domainId}.${instance}`);
     if (completed.isErr()) return err(completed.error);
-    const unwanted = inadmissible(scheduler.policyModule, [
-      ...othersOf(found.value, vcoproc),
-      completed.value,
-    ]);
+    const ofPolicy = policyPart(policyModule, completed.value);
+    const unwanted = inadmissible(policyModule, [...othersOf(found.value, vcoproc), ofPolicy]);
     if (unwanted !== null) return err(invalidState(unwanted));
     given.set(vcoproc, { ...given.get(vcoproc), ...parameters });
-    scheduler.adjust(vcoproc, completed.value);
+    vcoproc.parameters = completed.value;
+    scheduler.adjust(vcoproc, ofPolicy);
     return ok(undefined);
   }
 
@@ -226,12 +237,11 @@ function refusalOf(scheduler: Scheduler, instance: string, domainId: number): st
   return `${instance} has the ${most} vcoprocs that policy ${policyModule.name} serves; choose another policy or instance`;
 }
 
-/** Complete parameters of the coproc's vcoprocs under its policy, one left out. */
+/** Complete parameters of the coproc's vcoprocs under its policy, one left out; nobody that is being destroyed counts. */
 function othersOf({ scheduler, given }: Coproc, except: Vcoproc | null): Parameters[] {
-  const specs = scheduler.policyModule.vcoprocParameters;
-  return [...given]
-    .filter(([vcoproc]) => vcoproc !== except)
-    .map(([, parameters]) => complete(specs, knownTo(specs, parameters), '')._unsafeUnwrap());
+  return [...given.keys()]
+    .filter((vcoproc) => vcoproc !== except)
+    .map(({ parameters }) => policyPart(scheduler.policyModule, parameters));
 }
 
 /** Why the policy cannot keep what it would promise to all of them together; null when it can. */
@@ -242,11 +252,6 @@ function inadmissible(policy: PolicyModule, all: readonly Parameters[]): string 
     if (refusal !== null) return refusal;
   }
   return null;
-}
-
-function knownTo(specs: readonly ParameterSpec[], parameters: Parameters): Parameters {
-  const names = new Set(specs.map(({ name }) => name));
-  return Object.fromEntries(Object.entries(parameters).filter(([name]) => names.has(name)));
 }
 
 function complete(

@@ -273,7 +273,7 @@ export class Scheduler implements VcoprocOwner {
     }
     const nowNs = this.#clock.nowNs();
     this.statistics.denied();
-    if (this.#denial.note(nowNs) && current.cooperates) current.deliver({ kind: 'pleaseYield' });
+    this.#denial.note(current, nowNs);
     if (this.#denial.lastedNs(nowNs) >= limits.DRAIN_DEADLINE_NS) {
       this.#escalate(current, `it denied to stop for ${this.#denial.lastedNs(nowNs)} ns`);
       return;

@@ -13,6 +13,8 @@ export interface VcoprocSnapshot {
   readonly domainId: number;
   readonly instance: string;
   readonly state: VcoprocState;
+  /** Everything that can be set of it under the policy in place, defaults included, as it was set last. */
+  readonly parameters: Parameters;
   /** Its owner has queues that are started, and something for them to do. */
   readonly started: boolean;
   readonly busy: boolean;
@@ -53,6 +55,7 @@ export function snapshotOf(instance: string, scheduler: Scheduler, parameters: P
     domainId: vcoproc.domainId,
     instance,
     state: vcoproc.state,
+    parameters: vcoproc.parameters,
     started: vcoproc.started,
     busy: vcoproc.busy,
     stackedAccesses: vcoproc.stackedAccesses,

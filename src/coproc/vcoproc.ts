@@ -14,7 +14,7 @@ import type { DeviceDescription, RegisterSpec } from '../hw/device-model.js';
 import type { DeviceContextContents } from '../hw/iommu-driver/control.js';
 import { errno } from '../uapi/errno.js';
 import { InterruptLatch } from './interrupt-latch.js';
-import type { SchedulableVcoproc } from './policy.js';
+import type { Parameters, SchedulableVcoproc } from './policy.js';
 import { SavedRegisters } from './saved-registers.js';
 
 /** docs/lifecycle.md draws the transitions. */
@@ -68,8 +68,8 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
   readonly interrupts: InterruptLatch;
   /** Its address spaces, for the switch; null until the domain has given them. */
   memory: DeviceContextContents | null = null;
-  /** Whether its owner asked to be told when it should give the coproc up. */
-  cooperates = false;
+  /** All that can be set of it, complete: what its policy knows, and the core's own. The framework writes them. */
+  parameters: Parameters = {};
   /** Times that its context had to be reset, or could not be stopped or started. */
   failures = 0;
   /** Why it failed last. */
@@ -127,6 +127,11 @@ export class Vcoproc implements CoprocPort, SchedulableVcoproc {
   /** Its owner has queues that are started. */
   get started(): boolean {
     return this.#started;
+  }
+
+  /** Whether its owner asked to be told when it should give the coproc up. */
+  get cooperates(): boolean {
+    return this.parameters.cooperates === 1;
   }
 
   /** The hardware said that it has something to do. */

@@ -1,12 +1,12 @@
 /**
  * The processor of a domain, as far as a coprocessor is concerned: it runs and sleeps in a pattern of its own. An
- * interrupt that comes while it sleeps wakes it (R51); when it sleeps or runs changes nothing about who uses the
- * coprocessor (R23).
+ * interrupt that comes while it sleeps wakes it (R51), and it runs on until the pattern lets it sleep again; whatever else
+ * its processes are to do waits until it runs. When it sleeps or runs changes nothing about who uses the coprocessor (R23).
  */
 import { assert } from '../base/assert.js';
-import type { Clock } from '../hw/clock.js';
+import type { CancelAlarm, Clock } from '../hw/clock.js';
 
-/** Runs for `busyNs`, then sleeps for `idleNs`, over and over; 0 for `idleNs` = always running. */
+/** Runs for `busyNs`, then sleeps for `idleNs`, over and over, in whole ns; 0 for `idleNs` = always running. */
 export interface VcpuPattern {
   readonly busyNs: number;
   readonly idleNs: number;
@@ -16,6 +16,11 @@ export class Vcpu {
   readonly #clock: Clock;
   readonly #pattern: VcpuPattern;
   readonly #startNs: number;
+  /** What is to be done when it runs. */
+  readonly #waiting: (() => void)[] = [];
+  #cancelAlarm: CancelAlarm | null = null;
+  /** The period in which an interrupt woke it last, counted from 0. */
+  #wokenIn = -1;
   #wakeups = 0;
 
   constructor(clock: Clock, pattern: VcpuPattern) {
@@ -34,13 +39,45 @@ export class Vcpu {
   }
 
   get running(): boolean {
-    const { busyNs, idleNs } = this.#pattern;
-    return (this.#clock.nowNs() - this.#startNs) % (busyNs + idleNs) < busyNs;
+    const { period, passedNs } = this.#place();
+    return passedNs < this.#pattern.busyNs || this.#wokenIn === period;
   }
 
   /** An interrupt: it is handled at once, by a processor that runs or that wakes for it. */
   interrupt(handle: () => void): void {
-    if (!this.running) this.#wakeups += 1;
+    if (!this.running) {
+      this.#wakeups += 1;
+      this.#wokenIn = this.#place().period;
+    }
     handle();
+    this.#runWaiting();
+  }
+
+  /** Calls `act` at once if it runs, else when it does; in the order of the calls. */
+  whenRunning(act: () => void): void {
+    if (this.#waiting.length === 0 && this.running) {
+      act();
+      return;
+    }
+    this.#waiting.push(act);
+    this.#cancelAlarm ??= this.#clock.alarm(this.#untilPeriodEndNs(), () => this.#runWaiting());
+  }
+
+  #runWaiting(): void {
+    this.#cancelAlarm?.();
+    this.#cancelAlarm = null;
+    for (const act of this.#waiting.splice(0)) act();
+  }
+
+  #untilPeriodEndNs(): number {
+    const { busyNs, idleNs } = this.#pattern;
+    return busyNs + idleNs - this.#place().passedNs;
+  }
+
+  #place(): { readonly period: number; readonly passedNs: number } {
+    const { busyNs, idleNs } = this.#pattern;
+    const sinceNs = this.#clock.nowNs() - this.#startNs;
+    const periodNs = busyNs + idleNs;
+    return { period: Math.floor(sinceNs / periodNs), passedNs: sinceNs % periodNs };
   }
 }

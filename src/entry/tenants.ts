@@ -13,6 +13,7 @@ export function tenantsOf(machine: ThreadedMachine, userDrivers: readonly UserDr
     const tenant = await createTenant(machine, { name, ...options });
     if (tenant.isErr()) return err(tenant.error);
     const memoryLimitBytes = poolMemoryLimit(limits.TENANT_MEMORY_BYTES);
-    return Pool.create({ ...tenant.value, userDrivers, memoryLimitBytes });
+    const { maxInFlightBytes } = options;
+    return Pool.create({ ...tenant.value, userDrivers, memoryLimitBytes, maxInFlightBytes, name });
   };
 }

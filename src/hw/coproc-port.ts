@@ -39,6 +39,8 @@ export type CoprocIrq =
   | { readonly kind: 'queueError'; readonly queueNumber: number; readonly reason: QueueErrorReason }
   /** Another domain waits for the coproc, and this one asked to be told: it should let its requests end. */
   | { readonly kind: 'pleaseYield' }
+  /** What `pleaseYield` asked for was done, or is not wanted any more: whatever was held back may go on. */
+  | { readonly kind: 'yieldOver' }
   /** The device model raised an interrupt line; what it means is in the device's SPEC.md. */
   | { readonly kind: 'device'; readonly line: number }
   /** The instance was reset without being asked: it holds no queue any more, and can be used again. */

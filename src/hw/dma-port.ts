@@ -80,7 +80,9 @@ export class DmaPort {
   readonly #iommu: Iommu;
   readonly #deviceId: number;
   readonly #words: Int32Array;
-  readonly #block: number;
+  /** Where in the words the kernel side counts its requests, and this port its answers. */
+  readonly #requestedAt: number;
+  readonly #acknowledgedAt: number;
   readonly #acknowledged: () => void;
   readonly #check: TranslationCheck | null;
   readonly #request = newTranslationRequest();
@@ -109,10 +111,11 @@ export class DmaPort {
     this.#iommu = iommu;
     this.#deviceId = deviceId;
     this.#words = words;
-    this.#block = deviceId * INSTANCE_WORDS;
+    this.#requestedAt = deviceId * INSTANCE_WORDS + instanceWord.INVALIDATIONS_REQUESTED;
+    this.#acknowledgedAt = deviceId * INSTANCE_WORDS + instanceWord.INVALIDATIONS_ACKNOWLEDGED;
     this.#acknowledged = acknowledged;
-    this.#applied = Atomics.load(words, this.#block + instanceWord.INVALIDATIONS_REQUESTED);
-    this.#acknowledgedCount = Atomics.load(words, this.#block + instanceWord.INVALIDATIONS_ACKNOWLEDGED);
+    this.#applied = Atomics.load(words, this.#requestedAt);
+    this.#acknowledgedCount = Atomics.load(words, this.#acknowledgedAt);
   }
 
   /**
@@ -120,17 +123,22 @@ export class DmaPort {
    * request, never waits, and leaves no fault behind for a page of a process that is merely absent.
    */
   translate(pasid: number, address: number, needed: number): number {
-    const requested = Atomics.load(this.#words, this.#block + instanceWord.INVALIDATIONS_REQUESTED);
+    const requested = Atomics.load(this.#words, this.#requestedAt);
     if (requested !== this.#applied) this.#applyInvalidations(requested);
     if (address < this.#cachedEnd) {
       const hit = this.cache.find(pasid, address, needed);
       if (hit >= 0) {
-        if (this.#check !== null) this.#checkHit({ pasid, address, needed, physical: hit });
+        if (this.#check !== null) this.#checkHit(pasid, address, needed, hit);
         return hit;
       }
     }
+    return this.#translateUncached(pasid, address, needed);
+  }
+
+  /** `translate` where the ATC does not know: apart from it, so that the path of a hit is short enough to be inlined. */
+  #translateUncached(pasid: number, address: number, needed: number): number {
     const untranslated = this.#untranslated;
-    if (untranslated !== null) return translateUncached(untranslated, pasid, address, needed);
+    if (untranslated !== null) return translateUntranslated(untranslated, pasid, address, needed);
     return this.#ask(pasid, address, needed) === 0 ? this.#grantedAddress(address) : -1;
   }
 
@@ -139,11 +147,11 @@ export class DmaPort {
    * translated before is not used afterwards.
    */
   acknowledge(): void {
-    const requested = Atomics.load(this.#words, this.#block + instanceWord.INVALIDATIONS_REQUESTED);
+    const requested = Atomics.load(this.#words, this.#requestedAt);
     if (requested === this.#acknowledgedCount) return;
     this.#applyInvalidations(requested);
     this.#acknowledgedCount = requested;
-    Atomics.store(this.#words, this.#block + instanceWord.INVALIDATIONS_ACKNOWLEDGED, requested);
+    Atomics.store(this.#words, this.#acknowledgedAt, requested);
     this.#acknowledged();
   }
 
@@ -193,18 +201,18 @@ export class DmaPort {
     return group;
   }
 
-  #checkHit(hit: { pasid: number; address: number; needed: number; physical: number }): void {
+  #checkHit(pasid: number, address: number, needed: number, physical: number): void {
     const request = this.#request;
     const result = this.#result;
     request.type = RequestType.untranslated;
     request.deviceId = this.#deviceId;
-    request.pasid = hit.pasid;
-    request.access = (hit.needed & permission.WRITE) === 0 ? Access.read : Access.write;
-    request.iovaHigh = Math.floor(hit.address / 0x1_0000_0000);
-    request.iovaLow = hit.address >>> 0;
+    request.pasid = pasid;
+    request.access = (needed & permission.WRITE) === 0 ? Access.read : Access.write;
+    request.iovaHigh = Math.floor(address / 0x1_0000_0000);
+    request.iovaLow = address >>> 0;
     result.status = Status.success;
-    result.ppn = Math.floor(hit.physical / PAGE_BYTES);
-    result.pageOffset = hit.physical % PAGE_BYTES;
+    result.ppn = Math.floor(physical / PAGE_BYTES);
+    result.pageOffset = physical % PAGE_BYTES;
     this.#check?.('ATC', request, result);
   }
 
@@ -278,7 +286,7 @@ export class DmaPort {
 }
 
 /** `translate` for a device without an ATC. A ring entry is always mapped: where it is not, the fault is to be seen. */
-function translateUncached(
+function translateUntranslated(
   access: UntranslatedAccess,
   pasid: number,
   address: number,

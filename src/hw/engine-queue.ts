@@ -7,7 +7,7 @@
  * side writes is checked against private limits before use; a value out of range stops this queue and no other.
  */
 import { limits } from '../base/limits.js';
-import { CQE_BYTES, type DusShape, dusShape, queueWord } from '../uapi/queue-layout.js';
+import { CANCEL_SLOTS, CQE_BYTES, type DusShape, dusShape, queueWord } from '../uapi/queue-layout.js';
 import type { QueueBinding, QueueErrorReason } from './coproc-port.js';
 import type { Preemption, SqeRequest } from './device-model.js';
 import type { DmaPort } from './dma-port.js';
@@ -52,6 +52,7 @@ export class EngineQueue {
   readonly #asleepWord: number;
   readonly #stalledWord: number;
   readonly #pendingWord: number;
+  readonly #cancelledWord: number;
   /** Free-running counts, all modulo 2^32. */
   #sqHead = 0;
   #sqTail = 0;
@@ -83,6 +84,7 @@ export class EngineQueue {
     this.#asleepWord = wordIndex(binding, queueWord.ENGINE_ASLEEP);
     this.#stalledWord = wordIndex(binding, queueWord.STALLED);
     this.#pendingWord = wordIndex(binding, queueWord.INTERRUPT_PENDING);
+    this.#cancelledWord = wordIndex(binding, queueWord.CANCELLED);
     this.#storeContext(queueContextState.SERVED);
   }
 
@@ -147,6 +149,13 @@ export class EngineQueue {
   /** Whether an SQE was taken and not completed; without `running`, it was begun before and goes on from there. */
   get inFlight(): boolean {
     return this.#inFlight;
+  }
+
+  /** Whether the user side does not want the request in flight any more. */
+  get cancelled(): boolean {
+    const slot = (this.#sqHead >>> 0) % this.#shape.sqDepth;
+    if (slot >= CANCEL_SLOTS) return false;
+    return (Atomics.load(this.#words, this.#cancelledWord + (slot >>> 5)) & (1 << (slot & 31))) !== 0;
   }
 
   /** It broke a rule, and nobody has been told. */

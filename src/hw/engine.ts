@@ -255,15 +255,27 @@ export class Engine {
   }
 
   #serve(context: EngineContext, queue: EngineQueue): number {
+    const begun = queue.inFlight;
+    if (!begun && !queue.take()) return 0;
+    if (queue.cancelled) return this.#cancel(context, queue);
     let cost = 0;
-    if (queue.running === null) {
-      if (queue.inFlight) this.#beginAgain(context, queue);
-      else if (queue.take()) cost = this.#begin(context, queue);
-      else return 0;
-    } else {
-      queue.setStalled(false);
-    }
+    if (queue.running !== null) queue.setStalled(false);
+    else if (begun) this.#beginAgain(context, queue);
+    else cost = this.#begin(context, queue);
     return cost + this.#advance(context, queue);
+  }
+
+  /** Ends a request that is not wanted any more, as one whose memory cannot be reached. */
+  #cancel(context: EngineContext, queue: EngineQueue): number {
+    const { device } = context;
+    queue.setStalled(false);
+    queue.abandonRequest();
+    device.fail(queue.request, new DmaFault(0, 'read', 0));
+    queue.owe(0);
+    context.order.charge(queue, queue.charge(Number.POSITIVE_INFINITY));
+    this.#trace?.emit('sqe completed', queue.binding.epoch);
+    if (queue.complete()) this.#send(queue);
+    return 0;
   }
 
   #begin({ device }: EngineContext, queue: EngineQueue): number {

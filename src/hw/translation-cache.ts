@@ -26,8 +26,9 @@ const PERMISSIONS = 3;
 const FRAME = 4;
 const ENTRY_SHIFT = 3;
 
-/** A power of two, so that multiplying by it is exact; it costs a fraction of a division. */
+/** Powers of two, so that multiplying by them is exact; it costs a fraction of a division. */
 const PAGES_PER_BYTE = 1 / PAGE_BYTES;
+const MEGAPAGES_PER_BYTE = 1 / MEGAPAGE_BYTES;
 
 class PageArray {
   readonly #entries: Int32Array;
@@ -102,10 +103,9 @@ export class TranslationCache {
    */
   find(pasid: number, address: number, needed: number): number {
     const page = (address * PAGES_PER_BYTE) >>> 0;
-    const base = this.#hasMegapages ? this.#megapages.find(pasid, page >>> MEGAPAGE_SHIFT, needed) : -1;
-    if (base >= 0) {
-      this.hits += 1;
-      return base * PAGE_BYTES + (address & (MEGAPAGE_BYTES - 1));
+    if (this.#hasMegapages) {
+      const physical = this.#findInMegapage(pasid, address, needed);
+      if (physical >= 0) return physical;
     }
     const frame = this.#pages.find(pasid, page, needed);
     if (frame < 0) {
@@ -114,6 +114,14 @@ export class TranslationCache {
     }
     this.hits += 1;
     return frame * PAGE_BYTES + (address & (PAGE_BYTES - 1));
+  }
+
+  /** `find` among the megapages; an address that is not there is no miss yet. */
+  #findInMegapage(pasid: number, address: number, needed: number): number {
+    const base = this.#megapages.find(pasid, (address * MEGAPAGES_PER_BYTE) >>> 0, needed);
+    if (base < 0) return -1;
+    this.hits += 1;
+    return base * PAGE_BYTES + (address & (MEGAPAGE_BYTES - 1));
   }
 
   /** Keeps one answer: a range of `bytes` (at least a page, a power of two) that holds `address`. */

@@ -31,6 +31,7 @@ export interface DeviceSurroundings {
   /** Tags of address spaces. */
   readonly pscids: IdPool;
   readonly nextEpoch: () => number;
+  readonly interrupt: (waiter: number, mmioAddress: number) => void;
 }
 
 export interface DeviceRequest {

@@ -46,6 +46,8 @@ export interface KernelOptions {
   /** Pages that can be written out of memory; `limits.SWAP_BYTES` unless said otherwise. */
   readonly swapPages?: number;
   readonly trace?: Trace | null;
+  /** Interrupts user thread `waiter` for the queue whose MMIO region is at a physical address; absent: nobody is. */
+  readonly interrupt?: (waiter: number, mmioAddress: number) => void;
 }
 
 /** The user threads of processes, as far as memory is concerned. */
@@ -93,6 +95,7 @@ export class Kernel {
     const faults = new IoPageFaults({ iommu, counters, clock, trace, find });
     sva.drainFaults = (deviceId, pasid, done) => faults.whenIdle(deviceId, pasid, done);
     this.#around = {
+      interrupt: () => {},
       ...options,
       mmio: this.#mmio,
       sva,

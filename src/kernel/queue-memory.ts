@@ -5,7 +5,7 @@
 import { PAGE_BYTES } from '../base/units.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { QUEUE_CONTEXT_BYTES, queueContextLayout } from '../hw/queue-context.js';
-import { type DusShape, QUEUE_MMIO_BYTES } from '../uapi/queue-layout.js';
+import { type DusShape, QUEUE_MMIO_BYTES, queueWord } from '../uapi/queue-layout.js';
 import type { ProcessMemory } from './process-memory.js';
 
 export interface QueueMemoryOptions {
@@ -75,6 +75,11 @@ export class QueueMemory {
     const { memory, frames, shape } = this.#options;
     const dus = frames.toPhysical(this.dus.gpa);
     for (const offset of [shape.rxStatusOffset, shape.txStatusOffset]) memory.store32(dus + offset, 1);
+  }
+
+  /** Tells the user side whether it is asked to yield: it looks when it is interrupted, or whenever it likes. */
+  storeYield(asked: boolean): void {
+    this.#options.memory.store32(this.mmioAddress + queueWord.YIELD, asked ? 1 : 0);
   }
 
   /** Gives the frames up. No table, cache or binding names them any more. */

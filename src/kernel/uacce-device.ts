@@ -52,6 +52,8 @@ export interface UacceDeviceOptions {
   readonly clock: Pick<Clock, 'nowNs'>;
   /** Counts the queues ever opened on the machine. */
   readonly nextEpoch: () => number;
+  /** Interrupts user thread `waiter` for the queue whose MMIO region is at a physical address. */
+  readonly interrupt: (waiter: number, mmioAddress: number) => void;
 }
 
 export class UacceDevice {
@@ -166,6 +168,7 @@ export class UacceDevice {
       weight: process.weight,
       onStarted: (change) => this.#count(change),
       put: (ended, done) => this.#put(process, ended, done),
+      interrupt: () => this.options.interrupt(process.waiter, parts.memory.mmioAddress),
     });
     this.#queues.set(parts.queueNumber, queue);
     process.queues.add(queue);
@@ -197,13 +200,24 @@ export class UacceDevice {
   }
 
   #interrupted(irq: CoprocIrq): void {
-    if (irq.kind === 'queueError') {
-      this.#queues.get(irq.queueNumber)?.disable();
-      return;
+    switch (irq.kind) {
+      case 'queueError':
+        this.#queues.get(irq.queueNumber)?.disable();
+        return;
+      case 'pleaseYield':
+      case 'yieldOver':
+        for (const queue of this.#queues.values()) queue.askToYield(irq.kind === 'pleaseYield');
+        return;
+      case 'device':
+        // What a line means is known to the device's own driver, and a kernel driver has no hook for it.
+        return;
+      case 'reset':
+        this.#wasReset();
+        return;
+      case 'lost':
+        this.#lost = true;
+        this.#disableAll();
     }
-    if (irq.kind === 'reset') return this.#wasReset();
-    this.#lost = true;
-    this.#disableAll();
   }
 
   /** The hardware dropped every queue that it served, and serves what is started from now on. */

@@ -51,6 +51,8 @@ export interface UacceQueueOptions {
   readonly onStarted: (change: 1 | -1) => void;
   /** Returns everything that get_queue took; the hardware is stopped and no mapping is left. */
   readonly put: (queue: UacceQueue, done: () => void) => void;
+  /** Interrupts the user thread that waits for completions. */
+  readonly interrupt: () => void;
 }
 
 export class UacceQueue {
@@ -63,6 +65,7 @@ export class UacceQueue {
   #references = 1;
   #wasPut = false;
   #disabled = false;
+  #yieldAsked = false;
   #seenTail = 0;
   #unclaimDoorbell: () => void = () => {};
 
@@ -110,6 +113,7 @@ export class UacceQueue {
         this.#become(INIT);
         this.#options.memory.reset();
         this.#disabled = false;
+        this.#yieldAsked = false;
         this.#seenTail = 0;
         finish(0);
       });
@@ -144,13 +148,27 @@ export class UacceQueue {
     return va;
   }
 
-  /** Poll events: IN once for each batch of completions, ERR while disabled, nothing on a zombie. Never negative. */
+  /**
+   * Poll events: IN once for each batch of completions, PRI while its domain is asked to yield, ERR while disabled, nothing
+   * on a zombie. Never negative.
+   */
   poll(): number {
     if (this.#state === ZOMBIE) return 0;
     const tail = this.#options.memory.cqTail;
     const events = tail === this.#seenTail ? 0 : pollEvent.IN;
     this.#seenTail = tail;
-    return events | (this.#disabled ? pollEvent.ERR : 0);
+    return events | (this.#yieldAsked ? pollEvent.PRI : 0) | (this.#disabled ? pollEvent.ERR : 0);
+  }
+
+  /**
+   * Its domain is asked to yield, or need not any more: the process that waits is told either way. One that is not started
+   * has the device do nothing, and is not asked.
+   */
+  askToYield(asked: boolean): void {
+    if (asked === this.#yieldAsked || (asked && this.#state !== STARTED)) return;
+    this.#yieldAsked = asked;
+    this.#options.memory.storeYield(asked);
+    this.#options.interrupt();
   }
 
   /** The hardware serves this queue no more, until it is put. */

@@ -9,8 +9,9 @@ import { limits } from '../base/limits.js';
 import { memberPlace } from '../base/plain-shape.js';
 import { alignUp, MEGAPAGE_BYTES } from '../base/units.js';
 import { completeParameters, type Parameters } from '../coproc/policy.js';
+import { parametersUnder, policyPart } from '../coproc/vcoproc-parameters.js';
 import { type PlacedInstance, wrongParameter } from './config-coprocessors.js';
-import { amountIn, domainMemoryShape, SHORTHANDS, timeShape } from './config-shape.js';
+import { amountIn, busyShape, domainMemoryShape, idleShape, SHORTHANDS, timeShape } from './config-shape.js';
 import type { DomainRequest } from './domains.js';
 
 /** `host`, or what it has in common with every other domain, with the shape of it. */
@@ -24,6 +25,7 @@ interface HostData {
 
 interface DomainData extends HostData {
   readonly memory: number | string;
+  readonly vcpu?: { readonly busy: number | string; readonly idle: number | string };
 }
 
 /** `domains`, with the shape of it: the host's domain by its name, like all others. */
@@ -83,11 +85,24 @@ function checkDomain(
   const uses = usesOf(data, place);
   if (uses.isErr()) return err(uses.error);
   return checkUses(uses, rooms).andThen((coprocessors) =>
-    amountIn(domainMemoryShape, data.memory, `${place}.memory`).andThen((memoryBytes) => {
-      const request = { name, memoryBytes, coprocessors };
-      const mistake = memory.take(request, `${place}.memory`);
-      return mistake === null ? ok(request) : err(mistake);
-    }),
+    amountIn(domainMemoryShape, data.memory, `${place}.memory`).andThen((memoryBytes) =>
+      patternOf(data, place).andThen((pattern) => {
+        const request = { name, memoryBytes, coprocessors, ...pattern };
+        const mistake = memory.take(request, `${place}.memory`);
+        return mistake === null ? ok(request) : err(mistake);
+      }),
+    ),
+  );
+}
+
+/** When its processor runs: nothing, unless it is said. */
+function patternOf(
+  { vcpu }: DomainData,
+  place: string,
+): Result<Pick<DomainRequest, 'vcpu'>, InvalidArgument> {
+  if (vcpu === undefined) return ok({});
+  return amountIn(busyShape, vcpu.busy, `${place}.vcpu.busy`).andThen((busyNs) =>
+    amountIn(idleShape, vcpu.idle, `${place}.vcpu.idle`).map((idleNs) => ({ vcpu: { busyNs, idleNs } })),
   );
 }
 
@@ -185,12 +200,14 @@ class Room {
     const most = Math.min(policy.vcoprocsMax ?? limits.CONTEXTS_PER_INSTANCE, limits.CONTEXTS_PER_INSTANCE);
     if (this.#admitted.length === most)
       return this.#refuse(use, `policy ${policy.name} serves ${most} at most`);
+    const specs = parametersUnder(policy);
     for (const parameter of use.given) {
       const owner = `a domain under policy ${policy.name} of ${setup.id}`;
-      const mistake = wrongParameter(policy.vcoprocParameters, parameter, owner);
+      const mistake = wrongParameter(specs, parameter, owner);
       if (mistake !== null) return mistake;
     }
-    const complete = completeParameters(policy.vcoprocParameters, parametersOf(use), use.place) as Parameters;
+    const all = completeParameters(specs, parametersOf(use), use.place) as Parameters;
+    const complete = policyPart(policy, all);
     const unwanted = policy.admit?.(this.#admitted, complete) ?? null;
     if (unwanted !== null) return this.#refuse(use, unwanted);
     this.#admitted.push(complete);

@@ -20,6 +20,7 @@ import { GiB, KiB, MiB, NS_PER_MS, NS_PER_SECOND, NS_PER_US, PAGE_BYTES } from '
 import type { SwitchPayer } from '../coproc/scheduler-parts.js';
 import { coprocessorsShape, nameShape, parametersShape } from '../coproc/shared-shapes.js';
 import { FAULT_MODELS } from '../hw/fault-model.js';
+import { vcpuPhaseShape } from './vcpu-patterns.js';
 
 const SWITCH_PAYERS: readonly SwitchPayer[] = ['system', 'from', 'to'];
 const BYTE_UNITS = { KiB, MiB, GiB };
@@ -116,11 +117,33 @@ const domainFields = (absent: string): Readonly<Record<string, ShapeField>> => (
   period: shorthand(SHORTHANDS.period, timeShape),
 });
 
+/** How long a processor runs or sleeps. */
+const phaseShape = (least: number): AmountShape => ({
+  kind: 'amount',
+  whole: vcpuPhaseShape(least),
+  units: TIME_UNITS,
+});
+export const busyShape = phaseShape(1);
+export const idleShape = phaseShape(0);
+
+const vcpuShape: ObjectShape = {
+  kind: 'object',
+  fields: {
+    busy: { shape: busyShape, doc: 'How long it runs.' },
+    idle: { shape: idleShape, doc: 'How long it sleeps then, unless an interrupt wakes it.' },
+  },
+};
+
 const domainShape: ObjectShape = {
   kind: 'object',
   fields: {
     memory: { shape: domainMemoryShape, doc: 'Its memory, of which no other domain has a byte.' },
     ...domainFields('none'),
+    vcpu: {
+      shape: vcpuShape,
+      doc: 'When its processor runs and sleeps, on a simulated machine: a machine of threads has real ones, and refuses this.',
+      absent: 'it always runs',
+    },
   },
 };
 

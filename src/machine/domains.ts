@@ -16,6 +16,7 @@ import { limits } from '../base/limits.js';
 import { PAGE_BYTES } from '../base/units.js';
 import { type CallError, HOST_DOMAIN } from '../coproc/framework.js';
 import type { Parameters } from '../coproc/policy.js';
+import type { VcpuPattern } from '../coproc/vcpu.js';
 import { type FrameTable, frameOwner } from '../hw/frame-table.js';
 import type { PhysicalMemory } from '../hw/physical-memory.js';
 import { GuestMemoryDomain } from '../kernel/guest-memory.js';
@@ -35,8 +36,13 @@ export interface DomainRequest {
   readonly name: string;
   /** Size of its memory, bytes: whole pages. */
   readonly memoryBytes: number;
-  /** Instances that it uses, with its parameters under the policy of each. */
+  /** Instances that it uses, with its parameters on each: those of the policy, and `cooperates`. */
   readonly coprocessors: Readonly<Record<string, Parameters>>;
+  /**
+   * When its processor runs and sleeps; it always runs unless said otherwise. Only the inline host simulates processors:
+   * it looks at this when the machine starts, and a machine of threads refuses it.
+   */
+  readonly vcpu?: VcpuPattern | undefined;
 }
 
 export interface DomainsParts extends AttachmentParts {

@@ -58,6 +58,8 @@ export interface KernelSideParts {
   readonly invalidationTimeoutNs?: number | undefined;
   /** Asks for a call of `service` soon, on this thread. */
   readonly serviceSoon: () => void;
+  /** Interrupts user thread `waiter` for the queue whose MMIO region is at a physical address. */
+  readonly interrupt: (waiter: number, mmioAddress: number) => void;
   /** The machine's instances: what their fault models need of the IOMMU. */
   readonly instances: readonly InstanceConfig[];
   /** Policies that an instance can have; those of the package unless said otherwise. */
@@ -124,6 +126,7 @@ export class KernelSide {
       clock,
       counters,
       threads: this.#threads,
+      interrupt: parts.interrupt,
       trace: parts.trace ?? null,
     });
     const { framework, kernel } = this;

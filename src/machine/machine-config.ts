@@ -10,6 +10,7 @@ import type { SwitchPayer } from '../coproc/scheduler-parts.js';
 import { FAULT_MODELS, type FaultModel } from '../hw/fault-model.js';
 import { builtinPolicies } from './builtin-policies.js';
 import type { DomainRequest } from './domains.js';
+import { mistakeInPatterns } from './vcpu-patterns.js';
 
 /** One coprocessor instance. */
 export interface InstanceConfig {
@@ -121,5 +122,6 @@ export function checkConfig(
     }
     seen.add(id);
   }
-  return ok(config);
+  const wrongPattern = mistakeInPatterns(config.domains ?? []);
+  return wrongPattern === null ? ok(config) : err(wrongPattern);
 }

@@ -72,7 +72,14 @@ export const queueWord = {
   STALLED: 0x100,
   /** Set by the engine when it sends an interrupt, cleared by the consumer before it looks. */
   INTERRUPT_PENDING: 0x140,
+  /** Written by the user side: a bit for each of the first CANCEL_SLOTS slots, set while its request is not wanted. */
+  CANCELLED: 0x180,
+  /** Written by the kernel: 1 while the domain is asked to yield and what this queue has the device do is in the way. */
+  YIELD: 0x200,
 } as const;
+
+/** Slots whose requests can be cancelled: as many bits as `CANCELLED` has, 32 words. */
+export const CANCEL_SLOTS = 1024;
 
 /** Values of the ENGINE_ASLEEP word. */
 export const engineAsleep = {

@@ -73,8 +73,8 @@ export interface SyscallReply {
   readonly detail?: string;
 }
 
-/** Bits of a poll mask, as Linux numbers them. */
-export const pollEvent = { IN: 0x001, ERR: 0x008, HUP: 0x010 } as const;
+/** Bits of a poll mask, as Linux numbers them. PRI: the domain is asked to yield. */
+export const pollEvent = { IN: 0x001, PRI: 0x002, ERR: 0x008, HUP: 0x010 } as const;
 
 /** What the machine counted. Bypass means that `syscalls` and `wakeups` do not move while data does. */
 export interface Counters {

@@ -14,6 +14,8 @@ export interface BenchContext {
   readonly rounds: number;
   /** Aimed-at length of a sample of a throughput case. */
   readonly sampleMs: number;
+  /** Part of the amounts that cases fix themselves which is asked for: 1, or less to see whether they work at all. */
+  readonly part: number;
   /** Decides the order of the contestants. */
   readonly prng: Prng;
   /** Whether the library is there; without it the baselines are measured alone. */
@@ -26,8 +28,15 @@ export interface BenchCase {
   readonly group: string;
   /** What is measured, in a line. */
   readonly title: string;
+  /** What bounds its figures, in a sentence or two: printed beside a target that is missed. */
+  readonly limitedBy: string;
   /** Measures. */
   rows(context: BenchContext): Promise<Row[]>;
+}
+
+/** As much of an amount of a case (requests, bytes, milliseconds) as is asked for, at least 1. */
+export function partOf(context: BenchContext, amount: number): number {
+  return Math.max(1, Math.round(amount * context.part));
 }
 
 /** Opens one contestant. */

@@ -37,6 +37,24 @@ export interface AsyncCodec<T> {
   close(): Promise<void>;
 }
 
+/** A codec that takes several inputs at once and answers when all are done, in their order. */
+export interface GroupCodec {
+  readonly name: string;
+  transformAll(inputs: readonly Buffer[]): Promise<readonly Uint8Array[]>;
+  close(): Promise<void>;
+}
+
+/** The same with a call for each input. */
+export function inGroups<T>(codec: AsyncCodec<T>): GroupCodec {
+  const started = (input: Buffer): PromiseLike<T> => codec.start(input);
+  return {
+    name: codec.name,
+    transformAll: async (inputs) =>
+      (await Promise.all(inputs.map(started))).map((each) => codec.output(each)),
+    close: () => codec.close(),
+  };
+}
+
 /** `count` slices of source text of `plainBytes` bytes, compressed before if the operation is inflate. */
 export function textInputs(options: {
   readonly operation: Operation;

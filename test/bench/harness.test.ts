@@ -2,9 +2,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { prngStream } from '../../src/base/prng.js';
-import { type Contestant, closeAll, interleave, median, shuffled } from './harness.js';
-import { drive, type Requester } from './load.js';
-import { atLeast, atMost, compare, failure, meets, toJson, toTable } from './report.js';
+import { type Contestant, closeAll, interleave, median, percentile, shuffled } from './harness.js';
+import { beside, drive, type Requester, tripsUs } from './load.js';
+import {
+  atLeast,
+  atMost,
+  compare,
+  failure,
+  meets,
+  type Report,
+  type Row,
+  toJson,
+  toTable,
+} from './report.js';
 
 const machine = {
   node: '20.0.0',
@@ -13,6 +23,13 @@ const machine = {
   platform: 'linux-x64',
   date: '2026-11-20T00:00:00Z',
 };
+
+const reportOf = (rows: readonly Row[]): Report => ({
+  schemaVersion: 1,
+  machine,
+  measurement: { rounds: 3, loadAverage: 0.25 },
+  cases: rows,
+});
 
 /** A contestant that writes down its turns and answers `sample`. */
 function recorded(name: string, options: { sample: number; turns: string[] }): Contestant {
@@ -45,6 +62,31 @@ describe('is a figure the middle of its samples?', () => {
           const above = values.filter((value) => value > middle).length;
           expect(Math.max(below, above)).toBeLessThanOrEqual(values.length / 2);
           expect(median(values.toReversed())).toBe(middle);
+        },
+      ),
+    );
+  });
+});
+
+describe('is a percentile a sample that so many do not exceed?', () => {
+  test('of few and of one', () => {
+    expect(percentile([5], 99)).toBe(5);
+    expect(percentile([4, 1, 3, 2], 50)).toBe(2);
+    expect(percentile([4, 1, 3, 2], 51)).toBe(3);
+    expect(() => percentile([], 99)).toThrow('at least one');
+  });
+
+  test('it is the least value which so many percent are not above', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer(), { minLength: 1, maxLength: 300 }),
+        fc.integer({ min: 1, max: 100 }),
+        (values, percent) => {
+          const value = percentile(values, percent);
+          const share = (most: number) => values.filter((each) => each <= most).length / values.length;
+          expect(share(value)).toBeGreaterThanOrEqual(percent / 100);
+          const below = values.filter((each) => each < value);
+          if (below.length > 0) expect(share(Math.max(...below))).toBeLessThan(percent / 100);
         },
       ),
     );
@@ -149,6 +191,62 @@ test('does the load keep its depth and send every request once?', async () => {
   );
 });
 
+describe('something measured beside a load', () => {
+  /** Answers each request in a later turn; request number `fails` fails. */
+  function counted(fails = -1): Requester<number> & { inFlight: number; answered: number } {
+    const requester = {
+      name: 'counted',
+      inFlight: 0,
+      answered: 0,
+      issue: async (index: number) => {
+        requester.inFlight++;
+        await new Promise(setImmediate);
+        requester.inFlight--;
+        if (index === fails) throw new Error(`request ${index} fails`);
+        requester.answered++;
+        return index;
+      },
+      accept: () => new Uint8Array(0),
+      close: async () => {},
+    };
+    return requester;
+  }
+
+  test('sees the load at its full depth from the first turn to the last, and none is left behind', async () => {
+    const load = counted();
+    const seen: number[] = [];
+    const foreground = async (): Promise<string> => {
+      for (let turn = 0; turn < 20; turn++) {
+        seen.push(load.inFlight);
+        await new Promise(setImmediate);
+      }
+      return 'its figure';
+    };
+    expect(await beside(load, { depth: 4, foreground })).toBe('its figure');
+    expect(Math.max(...seen)).toBe(4);
+    expect(load.inFlight).toBe(0);
+    expect(load.answered).toBeGreaterThanOrEqual(20);
+  });
+
+  test.each([0, 3, 9])(
+    'a failure of request %i of the load is a failure of the measurement',
+    async (fails) => {
+      const foreground = async (): Promise<void> => {
+        for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+      };
+      await expect(beside(counted(fails), { depth: 4, foreground })).rejects.toThrow(
+        `request ${fails} fails`,
+      );
+    },
+  );
+
+  test('round trips follow each other, as many as are needed at least', async () => {
+    const load = counted();
+    expect(await tripsUs(load, { sampleMs: 0, least: 7 })).toHaveLength(7);
+    expect(load.answered).toBe(7);
+  });
+});
+
 describe('what the report says', () => {
   const samples = new Map([
     ['wd', [90, 100, 110]],
@@ -199,8 +297,8 @@ describe('what the report says', () => {
 
   test('JSON is one object with the promised fields and nothing around it', () => {
     const rows = [...compare({ group: 'g', unit: 'x', samples, comparisons: [{ baseline: 'old' }] })];
-    const report = JSON.parse(toJson(machine, [...rows, failure('broken', new Error('boom'))]));
-    expect(Object.keys(report)).toEqual(['schemaVersion', 'machine', 'cases']);
+    const report = JSON.parse(toJson(reportOf([...rows, failure('broken', new Error('boom'))])));
+    expect(Object.keys(report)).toEqual(['schemaVersion', 'machine', 'measurement', 'cases']);
     expect(report.schemaVersion).toBe(1);
     expect(report.machine).toEqual(machine);
     const fields = ['name', 'value', 'unit', 'baseline', 'ratio', 'target', 'met', 'status'];
@@ -216,7 +314,7 @@ describe('what the report says', () => {
       samples,
       comparisons: [{ baseline: 'old', target: atLeast(3) }],
     });
-    const table = toTable(machine, [...rows, failure('broken', new Error('boom'))]);
+    const table = toTable(reportOf([...rows, failure('broken', new Error('boom'))]));
     expect(table).toMatch(/^g\/old +100 +x +50\.0 +2\.00 +>= 3x +no$/m);
     expect(table).toMatch(/^broken .* failed$/m);
     expect(table).toContain('boom');

@@ -33,6 +33,13 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The least of `values` that `percent` of them do not exceed (nearest rank). Needs at least one value. */
+export function percentile(values: readonly number[], percent: number): number {
+  assert(values.length > 0, 'a percentile is taken of at least one value');
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)];
+}
+
 /** A copy of `items` in a random order (Fisher and Yates). */
 export function shuffled<T>(items: readonly T[], prng: Prng): T[] {
   const order = [...items];

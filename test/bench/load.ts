@@ -159,6 +159,51 @@ export function throughputOfCalls(
   };
 }
 
+/** Round trips of requests one by one, microseconds, for `sampleMs` and until there are `least` of them. */
+export async function tripsUs<T>(
+  requester: Requester<T>,
+  options: { readonly sampleMs: number; readonly least: number },
+): Promise<number[]> {
+  const trips: number[] = [];
+  const endMs = performance.now() + options.sampleMs;
+  for (let startMs = performance.now(); startMs < endMs || trips.length < options.least; ) {
+    requester.accept(await requester.issue(trips.length));
+    const answeredMs = performance.now();
+    trips.push((answeredMs - startMs) * 1000);
+    startMs = answeredMs;
+  }
+  return trips;
+}
+
+/**
+ * Answers what `foreground` answers, which begins when `depth` requests are in flight and one was answered; they are
+ * kept in flight until it ends, and all are answered then.
+ */
+export async function beside<T, R>(
+  requester: Requester<T>,
+  options: { readonly depth: number; readonly foreground: () => Promise<R> },
+): Promise<R> {
+  let [over, next] = [false, 0];
+  const one = async (): Promise<void> => {
+    requester.accept(await requester.issue(next++));
+  };
+  const lane = async (first: Promise<void>): Promise<void> => {
+    await first;
+    while (!over) await one();
+  };
+  const firsts = Array.from({ length: options.depth }, one);
+  const lanes = Promise.all(firsts.map(lane));
+  // Nobody waits for the lanes yet; what they throw is thrown below.
+  lanes.catch(() => {});
+  try {
+    await Promise.race(firsts);
+    return await options.foreground();
+  } finally {
+    over = true;
+    await lanes;
+  }
+}
+
 /** A contestant whose sample is the median round trip, in microseconds, of `requests` requests one by one. */
 export function roundTripOf<T>(requester: Requester<T>, options: { readonly requests: number }): Contestant {
   const tripsUs = new Float64Array(options.requests);

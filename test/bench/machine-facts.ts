@@ -3,9 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import type { MachineFacts } from './report.js';
 
-/** The commit of the checkout, or undefined outside a repository or without git. */
+/** The commit of the checkout, `-dirty` behind it if files differ from it; undefined outside a repository or without git. */
 function commit(): string | undefined {
-  const answer = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname, encoding: 'utf8' });
+  const answer = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'], {
+    cwd: import.meta.dirname,
+    encoding: 'utf8',
+  });
   return answer.status === 0 ? answer.stdout.trim() : undefined;
 }
 

@@ -1,63 +1,21 @@
 /**
  * The benchmark's command: measures the cases whose group contains one of the NAMEs, all without one, and prints a
- * table, or with --json one JSON object (report.ts). Progress goes to stderr.
+ * table, or with --json one JSON object (report.ts); with --write it writes docs/performance.md too. Progress goes to
+ * stderr.
  *
  * Ends with 1 when an argument is wrong or a case failed; a missed target is reported, not a failure.
  */
-import { parseArgs } from 'node:util';
+import { loadavg } from 'node:os';
 import { prngStream } from '../../src/base/prng.js';
 import type { BenchCase, BenchContext } from './case.js';
-import { cases } from './cases/index.js';
+import { type Choice, choose, USAGE } from './command-line.js';
 import { machineFacts } from './machine-facts.js';
-import { failure, type Row, toJson, toTable } from './report.js';
+import { writePages } from './page-files.js';
+import { failure, type Report, type Row, toJson, toTable } from './report.js';
 import { subjectExists } from './subject.js';
-
-const USAGE = `usage: node dist/test/bench/main.js [NAME...] [--json] [--quick] [--rounds N]
-
-  NAME        only the cases whose name contains NAME (several: any of them)
-  --json      print one JSON object instead of a table
-  --quick     3 short rounds: for a first look, not for a claim
-  --rounds N  samples of each contestant, 1 to 1000 (7)
-
-cases:
-${cases.map(({ group, title }) => `  ${group.padEnd(18)} ${title}`).join('\n')}
-`;
 
 /** A case that needs longer hangs. */
 const CASE_LIMIT_MS = 10 * 60_000;
-
-interface Choice {
-  readonly chosen: readonly BenchCase[];
-  readonly rounds: number;
-  readonly sampleMs: number;
-  readonly json: boolean;
-  readonly help: boolean;
-}
-
-/** Reads the command line; throws with a sentence for the user. */
-function choose(args: string[]): Choice {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      json: { type: 'boolean', default: false },
-      quick: { type: 'boolean', default: false },
-      rounds: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  for (const name of positionals) {
-    if (!cases.some(({ group }) => group.includes(name))) throw new Error(`no case is called ${name}`);
-  }
-  const rounds = Number(values.rounds ?? (values.quick ? 3 : 7));
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
-    throw new Error(`--rounds takes a whole number from 1 to 1000, not ${values.rounds}`);
-  }
-  const wanted = (group: string) =>
-    positionals.length === 0 || positionals.some((name) => group.includes(name));
-  const chosen = cases.filter(({ group }) => wanted(group));
-  return { chosen, rounds, sampleMs: values.quick ? 150 : 400, json: values.json, help: values.help };
-}
 
 /** The rows of one case, or the row of its failure: an exception, or no end within the limit. */
 async function rowsOf(measured: BenchCase, context: BenchContext): Promise<Row[]> {
@@ -75,23 +33,35 @@ async function rowsOf(measured: BenchCase, context: BenchContext): Promise<Row[]
   }
 }
 
-async function bench(choice: Choice): Promise<number> {
+async function measure({ chosen, rounds, sampleMs, part }: Choice): Promise<Report> {
   const machine = machineFacts();
+  const measurement = { rounds, loadAverage: loadavg()[0] };
   const prng = prngStream(Date.now() | 0, 'order of contestants');
-  const context = { rounds: choice.rounds, sampleMs: choice.sampleMs, prng, subject: subjectExists() };
-  if (!context.subject)
-    process.stderr.write('bench: the library is not built; measuring the baselines alone\n');
+  const context: BenchContext = { rounds, sampleMs, part, prng, subject: subjectExists() };
+  if (!context.subject) complain('the library is not built; measuring the baselines alone');
   const rows: Row[] = [];
-  for (const measured of choice.chosen) {
-    process.stderr.write(`bench: ${measured.group}: ${measured.title}\n`);
+  for (const measured of chosen) {
+    complain(`${measured.group}: ${measured.title}`);
     rows.push(...(await rowsOf(measured, context)));
   }
-  await print(choice.json ? toJson(machine, rows) : toTable(machine, rows));
-  return rows.some(({ status }) => status === 'failed') ? 1 : 0;
+  return { schemaVersion: 1, machine, measurement, cases: rows };
+}
+
+async function bench(choice: Choice): Promise<number> {
+  const report = await measure(choice);
+  await print(choice.json ? toJson(report) : toTable(report));
+  if (report.cases.some(({ status }) => status === 'failed')) return 1;
+  if (!choice.write) return 0;
+  for (const path of writePages(report)) complain(`written: ${path}`);
+  return 0;
 }
 
 function print(text: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+}
+
+function complain(text: string): void {
+  process.stderr.write(`bench: ${text}\n`);
 }
 
 async function main(args: string[]): Promise<number> {
@@ -99,7 +69,7 @@ async function main(args: string[]): Promise<number> {
   try {
     choice = choose(args);
   } catch (error) {
-    process.stderr.write(`bench: ${(error as Error).message}\n\n${USAGE}`);
+    complain(`${(error as Error).message}\n\n${USAGE}`);
     return 1;
   }
   if (!choice.help) return bench(choice);

@@ -46,7 +46,7 @@ export interface MachineFacts {
   readonly platform: string;
   /** ISO 8601, start of the measurement. */
   readonly date: string;
-  /** Absent outside a repository. */
+  /** With `-dirty` behind it when files differed from it; absent outside a repository. */
   readonly commit?: string;
 }
 
@@ -115,38 +115,67 @@ export function failure(group: string, error: unknown): Row {
   return { name: group, ...none, status: 'failed', error: text };
 }
 
-/** The report as one JSON object, with a line feed at the end. */
-export function toJson(machine: MachineFacts, cases: readonly Row[]): string {
-  return `${JSON.stringify({ schemaVersion: 1, machine, cases }, null, 2)}\n`;
+/** How the figures were taken. */
+export interface MeasurementFacts {
+  /** Samples of each contestant; a case that takes minutes takes fewer. */
+  readonly rounds: number;
+  /** Threads that wanted a processor in the minute before, on average: whose work may be measured beside ours. */
+  readonly loadAverage: number;
 }
 
-function figureText(figure: number | null | undefined): string {
+/** A whole report; what `toJson` writes. */
+export interface Report {
+  readonly schemaVersion: 1;
+  readonly machine: MachineFacts;
+  readonly measurement: MeasurementFacts;
+  readonly cases: readonly Row[];
+}
+
+/** The report as one JSON object, with a line feed at the end. */
+export function toJson(report: Report): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+/** A figure with three digits; `-` for none. */
+export function figureText(figure: number | null | undefined): string {
   if (figure === null || figure === undefined) return '-';
   if (Math.abs(figure) >= 1e6) return `${(figure / 1e6).toFixed(2)}M`;
   return figure >= 100 ? figure.toFixed(0) : figure.toPrecision(3);
 }
 
-function targetText(target: Target | null): string {
+/** A bound, with an `x` when it is one of the ratio; `-` for none. */
+export function targetText(target: Target | null): string {
   if (target === null) return '-';
   return `${target.relation} ${Number(target.limit.toPrecision(4))}${target.on === 'ratio' ? 'x' : ''}`;
 }
 
-function verdict(row: Row): string {
+/** Whether a row keeps its target, or what it is instead. */
+export function verdict(row: Row): string {
   if (row.status !== 'measured') return row.status;
   return row.met === null ? '-' : row.met ? 'yes' : 'no';
 }
 
-function cells(row: Row): string[] {
-  const ratio = row.ratio === null ? '-' : row.ratio.toPrecision(3);
-  const figures = [figureText(row.value), row.unit, figureText(row.baseline?.value), ratio];
+/** The heads of a table of rows. */
+export const ROW_HEADS: readonly string[] = [
+  'name/baseline',
+  SUBJECT,
+  'unit',
+  'baseline',
+  'ratio',
+  'target',
+  'met',
+];
+
+/** What stands in a table of rows, under the heads. */
+export function rowCells(row: Row): string[] {
+  const figures = [figureText(row.value), row.unit, figureText(row.baseline?.value), figureText(row.ratio)];
   return [row.name, ...figures, targetText(row.target), verdict(row)];
 }
 
 /** The report as a table, then the notes and errors of its rows. */
-export function toTable(machine: MachineFacts, cases: readonly Row[]): string {
-  const head = ['name/baseline', SUBJECT, 'unit', 'baseline', 'ratio', 'target', 'met'];
-  const lines = [head, ...cases.map(cells)];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+export function toTable({ machine, cases }: Report): string {
+  const lines = [ROW_HEADS, ...cases.map(rowCells)];
+  const widths = ROW_HEADS.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   const table = lines.map((line) =>
     line
       .map((text, column) => text.padEnd(widths[column]))

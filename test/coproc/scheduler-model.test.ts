@@ -74,7 +74,16 @@ const fault: fc.Arbitrary<readonly [SimStep, SimFault]> = fc.tuple(
 
 type Action =
   | {
-      readonly kind: 'give' | 'remove' | 'write' | 'ring' | 'raise' | 'adjust' | 'wake' | 'sleep';
+      readonly kind:
+        | 'give'
+        | 'remove'
+        | 'write'
+        | 'ring'
+        | 'raise'
+        | 'adjust'
+        | 'cooperate'
+        | 'wake'
+        | 'sleep';
       readonly which: number;
     }
   | { readonly kind: 'pass'; readonly ns: number }
@@ -89,7 +98,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      kind: fc.constantFrom('write', 'ring', 'raise', 'adjust', 'wake', 'sleep', 'remove'),
+      kind: fc.constantFrom('write', 'ring', 'raise', 'adjust', 'cooperate', 'wake', 'sleep', 'remove'),
       which,
     }) as fc.Arbitrary<Action>,
   },
@@ -125,6 +134,8 @@ class Model {
   readonly policy: ReturnType<typeof checked>;
   readonly policies: readonly ReturnType<typeof checked>[];
   readonly answers: { readonly what: string; count: number }[] = [];
+  /** Those that were asked to yield, and not told that it is over. */
+  readonly asked = new Set<Vcoproc>();
   #policyIndex = 0;
 
   constructor({ stops, costNs, memoryNs, switchPayer, choices }: Setting, first: PolicyModule) {
@@ -147,9 +158,14 @@ class Model {
 
   add(): void {
     const vcoproc = this.bench.add();
-    // A kernel attaches its queues again when the device was reset.
     vcoproc.onIrq(({ kind }) => {
+      // A kernel attaches its queues again when the device was reset.
       if (kind === 'reset') this.attach(vcoproc);
+      if (kind === 'pleaseYield') {
+        expect([vcoproc.cooperates, this.asked.size]).toEqual([true, 0]);
+        this.asked.add(vcoproc);
+      }
+      if (kind === 'yieldOver') expect(this.asked.delete(vcoproc)).toBe(true);
     });
     this.attach(vcoproc);
   }
@@ -207,6 +223,7 @@ class Model {
     else if (kind === 'raise') bench.hardware.raise(vcoproc.context, 1);
     else if (kind === 'adjust')
       bench.scheduler.adjust(vcoproc, defaults(bench.scheduler.policyModule.vcoprocParameters));
+    else if (kind === 'cooperate') vcoproc.parameters = { cooperates: vcoproc.cooperates ? 0 : 1 };
     else if (kind === 'ring') vcoproc.writeRegister(8, 32, 1, this.once('ring'));
     else if (kind === 'write') {
       vcoproc.writeRegister(0, 32, 1, this.once('write'));
@@ -255,6 +272,7 @@ class Model {
       }
     }
     for (const { what, count } of this.answers) expect([what, count]).toEqual([what, 1]);
+    expect(this.asked.size).toBe(0);
     for (const vcoproc of this.alive) {
       const { raised, told } = vcoproc.interrupts.counts;
       expect(told).toBe(raised);

@@ -264,12 +264,37 @@ describe('denials', () => {
   it('R43: one that cooperates is told once that others wait; one that does not hears nothing', () => {
     for (const cooperates of [true, false]) {
       const { bench, first, second } = pair({ kind: 'denies', forNs: 20 * MS, hintNs: 5 * MS });
-      first.cooperates = cooperates;
-      second.cooperates = true;
-      bench.runFor(30 * MS);
+      first.parameters = { cooperates: cooperates ? 1 : 0 };
+      second.parameters = { cooperates: 1 };
+      bench.runFor(limits.TIME_SLICE_NS + 10 * MS);
       expect(bench.told(first)).toEqual(cooperates ? ['pleaseYield'] : []);
+      bench.runFor(15 * MS);
+      expect([bench.scheduler.current, bench.told(first)]).toEqual([
+        second,
+        cooperates ? ['pleaseYield', 'yieldOver'] : [],
+      ]);
       expect(bench.told(second)).toEqual([]);
     }
+  });
+
+  it('R43: is over for one that may stay after all, and for one that is got out by force', () => {
+    const policy = new ScriptedPolicy();
+    const stays = pair({ kind: 'denies', forNs: 20 * MS, hintNs: 5 * MS }, { policy: policy.module });
+    stays.first.parameters = { cooperates: 1 };
+    policy.answers.push({ next: stays.second, sliceNs: null });
+    stays.bench.scheduler.configure({});
+    expect(stays.bench.told(stays.first)).toEqual(['pleaseYield']);
+    stays.bench.runFor(5 * MS);
+    expect([stays.first.state, stays.bench.told(stays.first)]).toEqual([
+      'RUNNING',
+      ['pleaseYield', 'yieldOver'],
+    ]);
+
+    const forced = pair({ kind: 'never', hintNs: 90 * MS });
+    forced.first.parameters = { cooperates: 1 };
+    forced.bench.runFor(limits.TIME_SLICE_NS + limits.DRAIN_DEADLINE_NS + 100 * MS);
+    expect(forced.bench.told(forced.first).slice(0, 2)).toEqual(['pleaseYield', 'yieldOver']);
+    expect(forced.first.failures).toBe(1);
   });
 });
 

@@ -199,7 +199,7 @@ describe('a device in the machine that lies', () => {
         { id: 'copy0', driver: 'copy' },
       ],
     });
-    const session = pool.session({ op: 'copy', route: 'device' })._unsafeUnwrap();
+    const session = pool.session({ op: 'copy', route: 'device', onDeviceLoss: 'fail' })._unsafeUnwrap();
     const results = await Promise.all(Array.from({ length: 200 }, (_, i) => session.run(`request ${i}`)));
     const lost = results.filter((result) => result.isErr());
     expect(lost.length).toBeGreaterThan(0);

@@ -7,6 +7,7 @@ import { copySqe } from '../../drivers/copy/layout.js';
 import { copyUserDriver } from '../../drivers/copy/user-driver.js';
 import { Ctx } from '../../lib/ctx.js';
 import { Flight } from '../../lib/flight.js';
+import { InFlightWindow } from '../../lib/in-flight-window.js';
 import type { Outcome } from '../../lib/user-driver.js';
 import type { Platform } from '../../src/entry/sim.js';
 import {
@@ -56,6 +57,8 @@ export class HandRing {
   readonly ctx: Ctx;
   readonly lost: Ctx[] = [];
   wakes = 0;
+  /** Whether a batch is being submitted. */
+  batching = false;
   readonly #depth: number;
   readonly #dus: DataView;
   readonly #mmio = new Int32Array(QUEUE_MMIO_BYTES / 4);
@@ -81,6 +84,8 @@ export class HandRing {
       ...shape,
       dus,
       mmio: new Uint8Array(this.#mmio.buffer),
+      window: new InFlightWindow(Number.POSITIVE_INFINITY),
+      holdsDoorbells: () => this.batching,
       interrupted: () => this.ctx.look(),
       roomMade: () => {},
       wasLost: (ctx) => this.lost.push(ctx),

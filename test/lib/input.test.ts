@@ -69,7 +69,7 @@ test.each([[7], [null], [undefined], [{}], [['a']], [true], [5n], [Symbol('x')],
         code: 'ERR_INVALID_ARG_TYPE',
       });
       expect(error.message).toContain(
-        'a string, Buffer, TypedArray, DataView, ArrayBuffer or SharedArrayBuffer',
+        'a string, Buffer, TypedArray, DataView, ArrayBuffer, SharedArrayBuffer or PoolBuffer',
       );
     }
   },

@@ -1,7 +1,7 @@
 // Is every wrong option named, with its value and what would have been right, and is none of them ignored?
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkOpenOptions } from '../../lib/open-options.js';
+import { checkOpenOptions, poolDefaults } from '../../lib/open-options.js';
 import type { InvalidArgument, WdError } from '../../src/base/errors.js';
 import { limits } from '../../src/base/limits.js';
 import { type Library, openLibrary } from './library-bench.js';
@@ -139,6 +139,14 @@ describe('open', () => {
     [{ memoryBytes: 1024 }, 'memoryBytes', RANGE],
     [{ memoryBytes: 2 ** 32 }, 'memoryBytes', RANGE],
     [{ memoryBytes: 64 * 1024 * 1024 + 1 }, 'memoryBytes', RANGE],
+    [{ whenBusy: 'later' }, 'whenBusy', VALUE],
+    [{ whenBusy: 0 }, 'whenBusy', VALUE],
+    [{ whenBusy: null }, 'whenBusy', VALUE],
+    [{ onDeviceLoss: 'wait' }, 'onDeviceLoss', VALUE],
+    [{ onDeviceLoss: true }, 'onDeviceLoss', VALUE],
+    [{ verify: 'yes' }, 'verify', TYPE],
+    [{ verify: 1 }, 'verify', TYPE],
+    [{ deadlineMs: 5 }, 'deadlineMs', UNKNOWN],
     [{ threads: 2 }, 'threads', UNKNOWN],
     [null, 'options', TYPE],
     ['fast', 'options', TYPE],
@@ -147,8 +155,18 @@ describe('open', () => {
   });
 
   test('what is in range is taken', () => {
-    for (const options of [undefined, {}, { engines: 16 }, { memoryBytes: limits.MEMORY_BYTES_MIN }]) {
-      expect(checkOpenOptions(options).isOk()).toBe(true);
-    }
+    const all = [
+      ...[undefined, {}, { engines: 16 }, { memoryBytes: limits.MEMORY_BYTES_MIN }, { engines: undefined }],
+      ...['wait', 'software', 'fail'].map((whenBusy) => ({ whenBusy })),
+      ...['replay', 'software', 'fail'].map((onDeviceLoss) => ({ onDeviceLoss })),
+      ...[true, false].map((verify) => ({ verify })),
+    ];
+    for (const options of all) expect(checkOpenOptions(options).isOk()).toBe(true);
+  });
+
+  test('a pool does what its options say, and the usual where they say nothing', () => {
+    expect(poolDefaults({})).toEqual({ whenBusy: 'wait', onDeviceLoss: 'replay', verify: false });
+    const given = { whenBusy: 'fail', onDeviceLoss: 'software', verify: true } as const;
+    expect(poolDefaults({ engines: 2, ...given })).toEqual(given);
   });
 });

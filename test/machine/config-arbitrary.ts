@@ -16,8 +16,18 @@ export const config = {
   },
   domains: {
     host: { coprocessors: ['zip0'] },
-    web: { memory: 4 * MiB, coprocessors: { zip0: { cap: 50 } }, weight: 512, budget: '2ms', period: '10ms' },
-    batch: { memory: '8MiB', coprocessors: ['zip1', 'copy0'] },
+    web: {
+      memory: 4 * MiB,
+      coprocessors: { zip0: { cap: 50, cooperates: 1 } },
+      weight: 512,
+      budget: '2ms',
+      period: '10ms',
+    },
+    batch: {
+      memory: '8MiB',
+      coprocessors: ['zip1', 'copy0'],
+      vcpu: { busy: '2ms', idle: 500_000 },
+    },
   },
 };
 
@@ -48,7 +58,7 @@ const bytes = fc.constantFrom<unknown>(
   '2 MiB',
 );
 const parameters = fc.dictionary(
-  fc.constantFrom('weight', 'cap', 'budgetNs', 'periodNs', 'sliceNs', 'minRunNs', 'x y'),
+  fc.constantFrom('weight', 'cap', 'budgetNs', 'periodNs', 'sliceNs', 'minRunNs', 'cooperates', 'x y'),
   fc.constantFrom<unknown>(0, 1, 50, 500_000, 2_000_000, -1, 0.5, '1'),
   { maxKeys: 2 },
 );
@@ -65,6 +75,10 @@ const domain = partly<Record<string, unknown>>({
   cap: fc.constantFrom(0, 60, 200),
   budget: fc.constantFrom('2ms', '9ms', 1_000_000, 'no'),
   period: fc.constantFrom('10ms', 10_000_000),
+  vcpu: partly<Record<string, unknown>>({
+    busy: fc.constantFrom<unknown>('1ms', 5, 0),
+    idle: fc.constantFrom<unknown>('1s', 0, '1h'),
+  }),
 });
 const coprocessor = (id: string, driver: string) =>
   fc.record(

@@ -51,9 +51,16 @@ describe('a start-up configuration', () => {
         {
           name: 'web',
           memoryBytes: 4 * MiB,
-          coprocessors: { zip0: { weight: 512, budgetNs: 2_000_000, periodNs: 10_000_000, cap: 50 } },
+          coprocessors: {
+            zip0: { weight: 512, budgetNs: 2_000_000, periodNs: 10_000_000, cap: 50, cooperates: 1 },
+          },
         },
-        { name: 'batch', memoryBytes: 8 * MiB, coprocessors: { zip1: {}, copy0: {} } },
+        {
+          name: 'batch',
+          memoryBytes: 8 * MiB,
+          coprocessors: { zip1: {}, copy0: {} },
+          vcpu: { busyNs: 2_000_000, idleNs: 500_000 },
+        },
       ],
     });
   });
@@ -158,6 +165,15 @@ const domains: readonly Case[] = [
     { 'domains.web.coprocessors.zip0.cap': 101 },
     /from 0 to 100 percent, not 101/,
   ],
+  [
+    'a promise that is neither made nor not',
+    { 'domains.web.coprocessors.zip0.cooperates': 2 },
+    /from 0 to 1, not 2/,
+  ],
+  ['a processor that never runs', { 'domains.batch.vcpu.busy': 0 }, /from 1 to 1000000000000 ns/],
+  ['a processor that sleeps too long', { 'domains.batch.vcpu.idle': '1001s' }, /not "1001s"/],
+  ['half a pattern', { 'domains.batch.vcpu.idle': undefined }, /with "idle"/, 'domains.batch.vcpu'],
+  ['a processor of the host', { 'domains.host.vcpu': { busy: 1, idle: 1 } }, /there is no such key/],
   ['a shorthand out of range', { 'domains.web.weight': 0 }, /from 1 to 65535, not 0/],
   ['a time out of range', { 'domains.web.period': '11s' }, /to 10000000000 ns, not 11000000000/],
   [

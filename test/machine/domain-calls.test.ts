@@ -8,6 +8,7 @@ import { mistakeInShape } from '../../src/base/plain-shape.js';
 import { MiB, NS_PER_MS } from '../../src/base/units.js';
 import { type CoprocessorEntry, callResults, type VcoprocEntry } from '../../src/coproc/call-results.js';
 import { type CallName, calls } from '../../src/coproc/calls.js';
+import type { VcoprocSnapshot } from '../../src/coproc/snapshot.js';
 import { InlineMachine } from '../../src/machine/inline/inline-machine.js';
 import { answersPart, callsPart } from './calls-page.js';
 import { DomainsBench } from './domains-bench.js';
@@ -194,5 +195,77 @@ describe('policies', () => {
     );
     expect(counts).toHaveLength(3);
     for (const count of counts) expect(count).toBeGreaterThan(60);
+  });
+});
+
+describe('parameters of a domain', () => {
+  const zip = { call: 'queryVcoproc', domain: 'web', instance: 'zip0' };
+  const web = {
+    call: 'createDomain',
+    name: 'web',
+    memoryBytes: 4 * MiB,
+    coprocessors: { zip0: { weight: 512, cooperates: 1 } },
+  };
+  const fairDefaults = { weight: 256, cap: 0, budgetNs: 0, periodNs: 0, latencyClass: 0, cooperates: 0 };
+
+  it('are told as they are: defaults, what was set last, and under another policy what that one knows', () => {
+    const bench = new DomainsBench();
+    bench.ask(web);
+    const read = () => bench.ask<VcoprocSnapshot>(zip).parameters;
+    expect(read()).toEqual({ ...fairDefaults, weight: 512, cooperates: 1 });
+    const set = { call: 'setDomainParameters', domain: 'web', instance: 'zip0' };
+    bench.ask({ ...set, parameters: { cap: 50, cooperates: 0 } });
+    expect(read()).toEqual({ ...fairDefaults, weight: 512, cap: 50 });
+    bench.ask({ ...set, parameters: { cooperates: 1 } });
+    bench.ask({ call: 'setPolicy', instance: 'zip0', policy: 'round-robin' });
+    expect(read()).toEqual({ cooperates: 1 });
+    bench.ask({ call: 'setPolicy', instance: 'zip0', policy: 'fair' });
+    expect(read()).toEqual({ ...fairDefaults, weight: 512, cap: 50, cooperates: 1 });
+    for (const parameters of [
+      { cooperates: 2 },
+      { cooperates: 0.5 },
+      { cooperate: 1 },
+      { weight: 1, cap: 101 },
+    ]) {
+      expect(bench.call({ ...set, parameters }).isErr()).toBe(true);
+    }
+    expect(read()).toEqual({ ...fairDefaults, weight: 512, cap: 50, cooperates: 1 });
+  });
+
+  it('R21: belong to the policy that is told of with them at any moment, while domains come, change and go', () => {
+    const load = { kind: 'periodic', periodNs: NS_PER_MS, workNs: NS_PER_MS / 2 } as const;
+    const names: Record<string, string[]> = {
+      fair: Object.keys(fairDefaults),
+      'round-robin': ['cooperates'],
+    };
+    const step = fc.oneof(
+      fc.record({ weight: fc.integer({ min: 1, max: 9 }), cooperates: fc.nat(1) }),
+      fc.constantFrom('create', 'destroy', 'fair', 'round-robin'),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+        const bench = new DomainsBench({ contextOf: () => ({ load }), stepNs: 20_000 });
+        bench.worker(bench.domain('host'), 'zip0');
+        for (const each of steps) {
+          // None of these is waited for.
+          if (each === 'create') bench.calls.call(web, () => {});
+          else if (each === 'destroy') bench.calls.call({ call: 'destroyDomain', domain: 'web' }, () => {});
+          else if (typeof each === 'string')
+            bench.calls.call({ call: 'setPolicy', instance: 'zip0', policy: each }, () => {});
+          else
+            bench.calls.call(
+              { call: 'setDomainParameters', domain: 'host', instance: 'zip0', parameters: each },
+              () => {},
+            );
+          for (let times = 0; times < 8; times++) {
+            const { policy, vcoprocs } = bench.framework.query('zip0')._unsafeUnwrap();
+            for (const { parameters } of vcoprocs)
+              expect(Object.keys(parameters).sort()).toEqual([...names[policy]!].sort());
+            bench.advance(15_000);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
   });
 });

@@ -109,3 +109,17 @@ test('an old port that closes late is not taken for the end of the new thread', 
   await settled();
   expect([old, fresh, kernel.reported]).toEqual([['hung'], [], []]);
 });
+
+test('R43: what the kernel has to tell interrupts the queue that it is about, and no other', async () => {
+  const interrupts = { 3: 0, 4: 0 };
+  for (const fd of [3, 4] as const) {
+    await watchedQueue(fd);
+    platform.onInterrupt(fd, () => {
+      interrupts[fd] += 1;
+    });
+  }
+  kernel.tell({ kind: 'interrupt', mmioAddress: mmioAddressOf(4) });
+  kernel.tell({ kind: 'interrupt', mmioAddress: mmioAddressOf(5) });
+  await settled();
+  expect(interrupts).toEqual({ 3: 0, 4: 1 });
+});

@@ -11,6 +11,7 @@ import { MiB, NS_PER_SECOND } from '../../src/base/units.js';
 import type { Parameters } from '../../src/coproc/policy.js';
 import type { CoprocSnapshot, VcoprocSnapshot } from '../../src/coproc/snapshot.js';
 import type { Vcoproc } from '../../src/coproc/vcoproc.js';
+import type { DomainRequest } from '../../src/machine/domains.js';
 import type { InlineMachine } from '../../src/machine/inline/inline-machine.js';
 import type { InstanceConfig } from '../../src/machine/machine-config.js';
 import type { MachineDriver } from '../../src/machine/machine-driver.js';
@@ -29,6 +30,8 @@ export interface SharingOptions {
   readonly sliceNs?: number;
   readonly seed?: number;
   readonly memoryBytes?: number;
+  /** Domains that are there from the start. */
+  readonly domains?: readonly DomainRequest[];
   /** Null: translations are not judged. */
   readonly checkTranslations?: null;
 }
@@ -60,6 +63,7 @@ export class SharingBench {
       host: {},
       seed,
       memoryBytes,
+      domains: options.domains,
       ...(options.checkTranslations === null ? { checkTranslations: null } : {}),
     });
   }

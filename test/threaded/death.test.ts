@@ -2,6 +2,7 @@
 // is not broken goes on.
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { OnDeviceLoss } from 'warpdrive';
 import * as wd from 'warpdrive';
 import { openPool } from 'warpdrive/sim';
 import { loadDrivers, startMachine, type Threaded } from './threaded-bench.js';
@@ -9,8 +10,8 @@ import { loadDrivers, startMachine, type Threaded } from './threaded-bench.js';
 let threaded: Threaded;
 afterEach(() => threaded.close());
 
-const session = (op: string, route: 'auto' | 'device' = 'device') =>
-  threaded.pool.session({ op, route })._unsafeUnwrap();
+const session = (op: string, route: 'auto' | 'device' = 'device', onDeviceLoss: OnDeviceLoss = 'fail') =>
+  threaded.pool.session({ op, route, onDeviceLoss })._unsafeUnwrap();
 const LOST = { kind: 'DeviceLost', code: 'ERR_WD_DEVICE_LOST', retryable: true };
 
 describe.each([
@@ -77,6 +78,49 @@ describe.each([
         expect((await again.run(`request ${i}`))._unsafeUnwrap().data.toString()).toBe(`request ${i}`);
     }
     (await next.close())._unsafeUnwrap();
+  });
+});
+
+describe('requests whose device dies with them', () => {
+  const requests = (bad: number) =>
+    Array.from({ length: 600 }, (_, i) => (i === bad ? 'exit!' : `request ${i}`));
+
+  test('are done again by another one, and all but the one that kills are answered', async () => {
+    threaded = await startMachine(['deadly', 'deadly', 'deadly']);
+    await threaded.pool.ready({ op: 'deadly', route: 'device' });
+    const deadly = session('deadly', 'device', 'replay');
+    const results = await Promise.all(requests(100).map((text) => deadly.run(text)));
+    const failed = [...results.entries()].filter(([, result]) => result.isErr()).map(([i]) => i);
+    expect(failed).toContain(100);
+    for (const [i, result] of results.entries())
+      if (result.isOk()) expect(result.value.data.toString()).toBe(`request ${i}`);
+    expect(threaded.pool.stats().replays).toBeGreaterThan(0);
+    // Whoever is lost twice is told; that takes a place beside the killer in two devices.
+    for (const i of failed) expect(results[i]!._unsafeUnwrapErr()).toMatchObject(LOST);
+  });
+
+  test.each(['replay', 'software'] as const)(
+    'with route auto and %s, every one of them is answered',
+    async (onDeviceLoss) => {
+      threaded = await startMachine(['deadly', 'deadly']);
+      await threaded.pool.ready({ op: 'deadly' });
+      const deadly = threaded.pool.session({ op: 'deadly', onDeviceLoss })._unsafeUnwrap();
+      const long = (text: string): string => text.padEnd(600, '.');
+      const results = await Promise.all(requests(-1).map((text) => deadly.run(long(text))));
+      const killed = session('deadly').run('exit!');
+      const meanwhile = await Promise.all(requests(-1).map((text) => deadly.run(long(text))));
+      expect((await killed)._unsafeUnwrapErr()).toMatchObject(LOST);
+      for (const [i, result] of [...results, ...meanwhile].entries())
+        expect(result._unsafeUnwrap().data.toString()).toBe(long(`request ${i % 600}`));
+    },
+  );
+
+  test('find it again in the same pool once its engine was started again', async () => {
+    threaded = await startMachine(['deadly']);
+    const deadly = session('deadly');
+    expect((await deadly.run('exit!'))._unsafeUnwrapErr()).toMatchObject(LOST);
+    await expect.poll(async () => (await deadly.run('back?')).isOk(), { timeout: 20_000 }).toBe(true);
+    for (let i = 0; i < 200; i++) expect((await deadly.run(`request ${i}`)).isOk()).toBe(true);
   });
 });
 

@@ -9,9 +9,10 @@ import type { MemoryView } from '../memory-view.js';
 import { Cause } from './causes.js';
 import { CacheCounters, type InspectedCache, isPageOf, SECOND_STAGE_ROOT_PAGES } from './inspected-cache.js';
 import { DEVICE_CONTEXT, DIRECTORY_ENTRY, maskOf, reservedBits } from './layouts.js';
-import { ppnAt0, ppnAt10 } from './pte.js';
+import { ppnAt0 } from './pte.js';
 import { type IommuRegisterFile, REGISTERS } from './registers.js';
 import { hasStallExtension } from './stall-extension.js';
+import { addressIn, pagesOf, tableAt0, tableAt10 } from './table-page.js';
 
 /** Values of ddtp's mode field. */
 export const DirectoryMode = { off: 0, bare: 1, oneLevel: 2, twoLevel: 3, threeLevel: 4 } as const;
@@ -75,7 +76,8 @@ export class DeviceContext {
   /** Untranslated accesses that page faults end may be stalled. */
   stalls = false;
   secondStage = false;
-  secondStageRoot = 2 ** 43;
+  /** As table-page.ts makes it. */
+  secondStageRoot = 0;
   /** One of `FscMode`. */
   fscMode = 0;
   fscRoot = 2 ** 43;
@@ -84,6 +86,7 @@ export class DeviceContext {
 /** Finds device contexts, cached. The answer is in `context` when `locate` answers `Cause.none`. */
 export class DeviceDirectory implements InspectedCache {
   readonly #memory: MemoryView;
+  readonly #memoryPages: number;
   readonly #registers: IommuRegisterFile;
   readonly #slots: readonly DeviceContext[];
   readonly #caches: boolean;
@@ -95,6 +98,7 @@ export class DeviceDirectory implements InspectedCache {
   /** `slotCount` is a power of two; 0 walks every time. */
   constructor(memory: MemoryView, registers: IommuRegisterFile, slotCount: number) {
     this.#memory = memory;
+    this.#memoryPages = pagesOf(memory);
     this.#registers = registers;
     this.#caches = slotCount > 0;
     // Without a cache one slot still serves as scratch.
@@ -137,23 +141,23 @@ export class DeviceDirectory implements InspectedCache {
 
   #walk(slot: DeviceContext, mode: number, deviceId: number): number {
     const { at } = REGISTERS.ddtp;
-    let table = ppnAt10(this.#registers.read32(at), this.#registers.read32(at + 4));
+    let table = tableAt10(this.#registers.read32(at), this.#registers.read32(at + 4));
     for (let level = mode - DirectoryMode.oneLevel; level > 0; level--) {
       const index = level === 2 ? (deviceId >>> 16) & 0xff : (deviceId >>> 7) & 0x1ff;
-      const address = table * 4096 + index * DIRECTORY_ENTRY.bytes;
-      if (address + DIRECTORY_ENTRY.bytes > this.#memory.bytes) return Cause.deviceDirectoryAccess;
+      if (table >= this.#memoryPages) return Cause.deviceDirectoryAccess;
+      const address = addressIn(table, index * DIRECTORY_ENTRY.bytes);
       const low = this.#memory.load32(address);
       const high = this.#memory.load32(address + 4);
       if ((low & ENTRY_VALID) === 0) return Cause.deviceEntryInvalid;
       if (hasReservedBits(low, high)) return Cause.deviceEntryMisconfigured;
-      table = ppnAt10(low, high);
+      table = tableAt10(low, high);
     }
-    return this.#load(slot, table * 4096 + (deviceId & 0x7f) * DEVICE_CONTEXT.bytes);
+    if (table >= this.#memoryPages) return Cause.deviceDirectoryAccess;
+    return this.#load(slot, addressIn(table, (deviceId & 0x7f) * DEVICE_CONTEXT.bytes));
   }
 
   #load(slot: DeviceContext, address: number): number {
     const memory = this.#memory;
-    if (address + DEVICE_CONTEXT.bytes > memory.bytes) return Cause.deviceDirectoryAccess;
     const tc = memory.load32(address) & this.#knownControl();
     if ((tc & Tc.valid) === 0) return Cause.deviceEntryInvalid;
     const taReserved =
@@ -208,7 +212,7 @@ function isControlValid(tc: number): boolean {
 
 function decodeSecondStage(slot: DeviceContext, low: number, high: number): void {
   slot.secondStage = high >>> 28 === SECOND_STAGE_SV39X4;
-  slot.secondStageRoot = ppnAt0(low, high);
+  slot.secondStageRoot = tableAt0(low, high);
 }
 
 function isSecondStageValid(low: number, high: number): boolean {

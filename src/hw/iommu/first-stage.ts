@@ -22,6 +22,7 @@ import {
   ppnAt10,
 } from './pte.js';
 import { Outcome, type SecondStage } from './second-stage.js';
+import { addressIn, pagesOf, tableAt10, tableOf } from './table-page.js';
 import { NO_ROOT, Walk, type WalkCache } from './walk-cache.js';
 
 /** In place of a cause: the leaf changed between being read and being marked. */
@@ -29,6 +30,17 @@ const CHANGED = -1;
 /** Low bits of iotval2: a table page was to be read, or to be written. */
 const TABLE_READ = 1;
 const TABLE_WRITE = 3;
+
+// What a module imports is looked up at every use; what is its own is a constant of the code.
+const { done, pageFault } = Outcome;
+const { invalid, pointer } = EntryKind;
+const { U: USER, G: GLOBAL } = Pte;
+const PERMISSION_BITS = PERMISSIONS;
+const READ = Need.read;
+const NONE = Cause.none;
+const PAGE_FAULTS = PageFaults;
+const GUEST_PAGE_FAULTS = GuestPageFaults;
+const ACCESS_FAULTS = AccessFaults;
 
 /** Who asks, and for what. Filled by the translator once per request. */
 export class FirstStageAccess {
@@ -43,11 +55,10 @@ export class FirstStageAccess {
 /** Translates virtual pages; the answer stays in the fields until the next call. */
 export class FirstStage {
   readonly #memory: MemoryView;
+  readonly #memoryPages: number;
   readonly #secondStage: SecondStage;
   readonly #walkCache: WalkCache;
   readonly #walk = new Walk();
-  /** Physical address of the entry that was read last. */
-  #address = 2 ** 53;
 
   /** Guest page of the last translation that ended in `Cause.none`. */
   page = 2 ** 43;
@@ -63,6 +74,7 @@ export class FirstStage {
 
   constructor(memory: MemoryView, secondStage: SecondStage, walkCache: WalkCache) {
     this.#memory = memory;
+    this.#memoryPages = pagesOf(memory);
     this.#secondStage = secondStage;
     this.#walkCache = walkCache;
   }
@@ -76,14 +88,17 @@ export class FirstStage {
     access: FirstStageAccess,
   ): number {
     const extension = high >> 6;
-    if (extension !== 0 && extension !== -1) return PageFaults[access.intent];
+    if (extension !== 0 && extension !== -1) return PAGE_FAULTS[access.intent];
     const walk = this.#walk;
     // Virtual page number in its 27 meaningful bits.
     const page = ((high & 0x7f) << 20) | (low >>> 12);
-    walk.start(root, device.secondStage ? device.secondStageRoot : NO_ROOT, page);
+    walk.start(tableOf(root), device.secondStage ? device.secondStageRoot : NO_ROOT, page);
     if (!this.#walkCache.resume(walk)) {
-      const unreachable = this.#reach(device, root, access.intent);
-      if (unreachable !== Cause.none) return unreachable;
+      const unreachable = this.#reach(device, walk.root, access.intent);
+      if (unreachable !== NONE) {
+        this.guestPage = root;
+        return unreachable;
+      }
     }
     return this.#descend(device, access);
   }
@@ -95,30 +110,29 @@ export class FirstStage {
     let lowestKnown = walk.level;
     let attempts = MARK_ATTEMPTS;
     for (;;) {
-      const { page, level } = walk;
-      const address = walk.table * 4096 + ((page >>> (9 * level)) & 0x1ff) * 8;
-      if (address + 8 > memory.bytes) return AccessFaults[access.intent];
-      this.#address = address;
+      const { page, level, table } = walk;
+      if (table >= this.#memoryPages) return ACCESS_FAULTS[access.intent];
+      const address = addressIn(table, ((page >>> (9 * level)) & 0x1ff) * 8);
       const low = memory.load32(address);
       const high = memory.load32(address + 4);
       const kind = kindOf(low, high, level);
-      if (kind === EntryKind.invalid) return PageFaults[access.intent];
+      if (kind === invalid) return PAGE_FAULTS[access.intent];
       if (level < lowestKnown) {
         this.#walkCache.fill(walk);
         lowestKnown = level;
       }
-      if (kind === EntryKind.pointer) {
+      if (kind === pointer) {
         const unreachable = this.#enter(device, low, high, access.intent);
-        if (unreachable !== Cause.none) return unreachable;
+        if (unreachable !== NONE) return unreachable;
         continue;
       }
-      if (!isPermitted(low, access)) return PageFaults[access.intent];
-      const cause = this.#mark(device, low, access);
+      if (!isPermitted(low, access)) return PAGE_FAULTS[access.intent];
+      const cause = this.#mark(device, address, low, access);
       if (cause === CHANGED && --attempts > 0) continue;
-      this.global = walk.global || (low & Pte.G) !== 0;
+      this.global = walk.global || (low & GLOBAL) !== 0;
       this.page = leafPage(low, high, level, page);
       this.shift = leafShift(high, level);
-      return cause === CHANGED ? PageFaults[access.intent] : cause;
+      return cause === CHANGED ? PAGE_FAULTS[access.intent] : cause;
     }
   }
 
@@ -126,47 +140,51 @@ export class FirstStage {
   #enter(device: DeviceContext, low: number, high: number, intent: IntentIndex): number {
     const walk = this.#walk;
     walk.level--;
-    walk.global ||= (low & Pte.G) !== 0;
-    return this.#reach(device, ppnAt10(low, high), intent);
+    walk.global ||= (low & GLOBAL) !== 0;
+    const cause = this.#reach(device, tableAt10(low, high), intent);
+    // The record names the page that the pointer does, not `NO_TABLE`.
+    if (cause !== NONE) this.guestPage = ppnAt10(low, high);
+    return cause;
   }
 
-  /** Finds the physical page of the table at guest page `guestTable`. Answers a cause. */
+  /** Finds the physical page of the table at guest page `guestTable`. Answers a cause; the caller sets `guestPage`. */
   #reach(device: DeviceContext, guestTable: number, intent: IntentIndex): number {
     const walk = this.#walk;
+    const second = this.#secondStage;
+    const outcome = second.translate(device, guestTable, READ);
     walk.guestTable = guestTable;
-    const outcome = this.#secondStage.translate(device, guestTable, Need.read);
-    if (outcome === Outcome.pageFault) return this.#tableFault(TABLE_READ, intent);
-    walk.table = this.#secondStage.ppn;
-    return outcome === Outcome.done ? Cause.none : AccessFaults[intent];
-  }
-
-  #tableFault(offset: number, intent: IntentIndex): number {
-    this.guestPage = this.#walk.guestTable;
-    this.guestOffset = offset;
-    return GuestPageFaults[intent];
+    walk.table = second.table;
+    if (outcome === done) return NONE;
+    this.guestOffset = TABLE_READ;
+    return outcome === pageFault ? GUEST_PAGE_FAULTS[intent] : ACCESS_FAULTS[intent];
   }
 
   /**
-   * Sets A and D of the leaf `low` where they are missing and hardware may: the device context says so, and the
+   * Sets A and D of the leaf `low` at `address` where they are missing and hardware may: the device context says so, and the
    * domain may write its own table.
    */
-  #mark(device: DeviceContext, low: number, { need, intent }: FirstStageAccess): number {
+  #mark(device: DeviceContext, address: number, low: number, { need, intent }: FirstStageAccess): number {
     const marks = missingMarks(low, need);
     this.leaf = low | marks;
-    if (marks === 0) return Cause.none;
-    if (!device.marksFirstStage) return PageFaults[intent];
+    if (marks === 0) return NONE;
+    if (!device.marksFirstStage) return PAGE_FAULTS[intent];
     // The table was read as a page that is only read; now it is written, and dirty like any other page.
-    const outcome = this.#secondStage.translate(device, this.#walk.guestTable, Need.write);
-    if (outcome === Outcome.pageFault) return this.#tableFault(TABLE_WRITE, intent);
-    if (outcome !== Outcome.done) return AccessFaults[intent];
-    return mark(this.#memory, this.#address, low, marks) ? Cause.none : CHANGED;
+    const { guestTable } = this.#walk;
+    const outcome = this.#secondStage.translate(device, guestTable, Need.write);
+    if (outcome === pageFault) {
+      this.guestPage = guestTable;
+      this.guestOffset = TABLE_WRITE;
+      return GUEST_PAGE_FAULTS[intent];
+    }
+    if (outcome !== done) return ACCESS_FAULTS[intent];
+    return mark(this.#memory, address, low, marks) ? NONE : CHANGED;
   }
 }
 
 /** Whether the leaf `low` permits the access, accessed and dirty bits aside. */
 function isPermitted(low: number, access: FirstStageAccess): boolean {
-  if ((access.need & PERMISSIONS & ~low) !== 0) return false;
-  const userPage = (low & Pte.U) !== 0;
+  if ((access.need & PERMISSION_BITS & ~low) !== 0) return false;
+  const userPage = (low & USER) !== 0;
   if (!access.supervisor) return userPage;
   return !userPage || (access.supervisorMayUseUserPages && access.intent !== Intent.execute);
 }

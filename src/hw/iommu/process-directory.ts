@@ -13,6 +13,7 @@ import { CacheCounters, type InspectedCache } from './inspected-cache.js';
 import { DIRECTORY_ENTRY, maskOf, PROCESS_CONTEXT, reservedBits } from './layouts.js';
 import { Need, ppnAt0, ppnAt10 } from './pte.js';
 import { Outcome, type SecondStage } from './second-stage.js';
+import { addressIn, pagesOf } from './table-page.js';
 
 const { fields } = PROCESS_CONTEXT;
 const VALID = maskOf(fields.valid);
@@ -43,12 +44,13 @@ export class ProcessContext {
 /** Finds process contexts, cached. The answer is in `context` when `locate` answers `Cause.none`. */
 export class ProcessDirectory implements InspectedCache {
   readonly #memory: MemoryView;
+  readonly #memoryPages: number;
   readonly #secondStage: SecondStage;
   readonly #slots: readonly ProcessContext[];
   readonly #caches: boolean;
   readonly counters = new CacheCounters();
   /** Physical address that `#reach` found. */
-  #address = 2 ** 53;
+  #address = 2 ** 32;
 
   /** The context found last; valid until the next `locate`. */
   context: ProcessContext;
@@ -59,6 +61,7 @@ export class ProcessDirectory implements InspectedCache {
   /** `slotCount` is a power of two; 0 walks every time. */
   constructor(memory: MemoryView, secondStage: SecondStage, slotCount: number) {
     this.#memory = memory;
+    this.#memoryPages = pagesOf(memory);
     this.#secondStage = secondStage;
     this.#caches = slotCount > 0;
     this.#slots = Array.from({ length: Math.max(1, slotCount) }, () => new ProcessContext());
@@ -104,7 +107,7 @@ export class ProcessDirectory implements InspectedCache {
     let table = device.fscRoot;
     for (let level = device.fscMode - FscMode.pd8; level > 0; level--) {
       const index = level === 2 ? (processId >>> 17) & 7 : (processId >>> 8) & 0x1ff;
-      const cause = this.#reach(device, table, index * DIRECTORY_ENTRY.bytes, DIRECTORY_ENTRY.bytes, intent);
+      const cause = this.#reach(device, table, index * DIRECTORY_ENTRY.bytes, intent);
       if (cause !== Cause.none) return cause;
       const low = this.#memory.load32(this.#address);
       const high = this.#memory.load32(this.#address + 4);
@@ -112,22 +115,22 @@ export class ProcessDirectory implements InspectedCache {
       if (hasReservedBits(low, high)) return Cause.processEntryMisconfigured;
       table = ppnAt10(low, high);
     }
-    const offset = (processId & 0xff) * PROCESS_CONTEXT.bytes;
-    const cause = this.#reach(device, table, offset, PROCESS_CONTEXT.bytes, intent);
+    const cause = this.#reach(device, table, (processId & 0xff) * PROCESS_CONTEXT.bytes, intent);
     return cause === Cause.none ? this.#load(slot) : cause;
   }
 
-  /** Finds the physical address of `bytes` bytes at `offset` in guest page `page`. */
-  #reach(device: DeviceContext, page: number, offset: number, bytes: number, intent: IntentIndex): number {
+  /** Finds the physical address of the entry at `offset` in guest page `page`. */
+  #reach(device: DeviceContext, page: number, offset: number, intent: IntentIndex): number {
     const outcome = this.#secondStage.translate(device, page, Need.read);
     if (outcome === Outcome.pageFault) {
       this.guestPage = page;
       this.guestOffset = offset;
       return GuestPageFaults[intent];
     }
-    this.#address = this.#secondStage.ppn * 4096 + offset;
-    const reachable = outcome === Outcome.done && this.#address + bytes <= this.#memory.bytes;
-    return reachable ? Cause.none : Cause.processDirectoryAccess;
+    const { table } = this.#secondStage;
+    if (outcome !== Outcome.done || table >= this.#memoryPages) return Cause.processDirectoryAccess;
+    this.#address = addressIn(table, offset);
+    return Cause.none;
   }
 
   #load(slot: ProcessContext): number {

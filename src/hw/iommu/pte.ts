@@ -33,15 +33,21 @@ export const Need = {
   dirtyOnly: Pte.D,
 } as const;
 
+// What a module imports or exports is looked up at every use; what is its own is a constant of the code.
+const { V, R, W, X, U, A, D } = Pte;
+/** What an entry is. */
+export const EntryKind = { invalid: 0, pointer: 1, leaf: 2 } as const;
+const { invalid, pointer, leaf } = EntryKind;
+
 /** R, W and X together. */
 export const PERMISSIONS = Pte.R | Pte.W | Pte.X;
 /** What a stage that is Bare grants: everything, and nothing left to mark. */
 export const BARE_GRANT = PERMISSIONS | Pte.A | Pte.D;
 
-const POINTER_FORBIDS = Pte.U | Pte.A | Pte.D;
+const POINTER_FORBIDS = U | A | D;
 const HIGH_RESERVED = reservedBits(PAGE_TABLE_ENTRY, 4);
-const READ_WRITE = Pte.R | Pte.W;
-const READ_EXECUTE = Pte.R | Pte.X;
+const READ_WRITE = R | W;
+const READ_EXECUTE = R | X;
 
 /** Page number bits that must be 0 in a leaf, per level. */
 const MISALIGNED = [0, 0x1ff << 10, 0x3ffff << 10] as const;
@@ -50,19 +56,12 @@ const RANGE_MARK = 8;
 const RANGE_MASK = 15;
 const RANGE_SHIFT = 16;
 
-/** What an entry is. */
-export const EntryKind = { invalid: 0, pointer: 1, leaf: 2 } as const;
-
 /** Judges the entry (`low`, `high`) found at `level` (0 holds 4 KiB pages), permissions aside. */
 export function kindOf(low: number, high: number, level: number): number {
-  if ((low & Pte.V) === 0 || (low & READ_WRITE) === Pte.W || (high & HIGH_RESERVED) !== 0) {
-    return EntryKind.invalid;
-  }
-  if (isRange(high) && (level !== 0 || ((low >>> 10) & RANGE_MASK) !== RANGE_MARK)) return EntryKind.invalid;
-  if ((low & READ_EXECUTE) === 0) {
-    return level === 0 || (low & POINTER_FORBIDS) !== 0 ? EntryKind.invalid : EntryKind.pointer;
-  }
-  return (low & MISALIGNED[level as 0 | 1 | 2]) === 0 ? EntryKind.leaf : EntryKind.invalid;
+  if ((low & V) === 0 || (low & READ_WRITE) === W || (high & HIGH_RESERVED) !== 0) return invalid;
+  if (isRange(high) && (level !== 0 || ((low >>> 10) & RANGE_MASK) !== RANGE_MARK)) return invalid;
+  if ((low & READ_EXECUTE) === 0) return level === 0 || (low & POINTER_FORBIDS) !== 0 ? invalid : pointer;
+  return (low & MISALIGNED[level as 0 | 1 | 2]) === 0 ? leaf : invalid;
 }
 
 function isRange(high: number): boolean {
@@ -93,8 +92,8 @@ export function leafShift(high: number, level: number): number {
 
 /** The A and D bits that an access with `need` requires and the leaf `low` lacks. */
 export function missingMarks(low: number, need: number): number {
-  const writes = (need & Pte.D) !== 0 && (low & Pte.W) !== 0;
-  return (writes ? Pte.A | Pte.D : Pte.A) & ~low;
+  const writes = (need & D) !== 0 && (low & W) !== 0;
+  return (writes ? A | D : A) & ~low;
 }
 
 /** Sets `marks` in the leaf at `address`; false when it is no longer `low`, and must be read again. */

@@ -18,25 +18,35 @@ import {
   missingMarks,
   PERMISSIONS,
   Pte,
-  ppnAt10,
 } from './pte.js';
+import { addressIn, NO_TABLE, pagesOf, tableAt10, tableOf } from './table-page.js';
 import { NO_ROOT, TOP_LEVEL, Walk, type WalkCache } from './walk-cache.js';
 
 /** How one step of a walk ended. `again`: the entry changed under it. */
 export const Outcome = { done: 0, pageFault: 1, accessFault: 2, again: 3 } as const;
 
+// What a module imports or exports is looked up at every use; what is its own is a constant of the code.
+const { done, pageFault, accessFault, again } = Outcome;
+const { invalid, pointer } = EntryKind;
+const USER = Pte.U;
+const PERMISSION_BITS = PERMISSIONS;
+const TOP = TOP_LEVEL;
+
 /** Guest-physical addresses have 41 bits: page numbers below this. */
-const GUEST_PAGES = 2 ** 29;
+const GUEST_PAGES = NO_TABLE;
 
 /** Translates guest pages; the answer stays in the fields until the next call. */
 export class SecondStage {
   readonly #memory: MemoryView;
+  readonly #memoryPages: number;
   readonly #bareShift: number;
   readonly #walkCache: WalkCache;
   readonly #walk = new Walk();
 
   /** Physical page of the last translation that ended in `done`. */
   ppn = 2 ** 43;
+  /** The same as the page of a table. */
+  table = 0;
   /** log2 of the bytes that its leaf covers. */
   shift = 12;
   /** Low word of its leaf, as it is in memory now. */
@@ -45,6 +55,7 @@ export class SecondStage {
   /** `bareShift` is log2 of the range that a Bare stage contributes. */
   constructor(memory: MemoryView, bareShift: number, walkCache: WalkCache) {
     this.#memory = memory;
+    this.#memoryPages = pagesOf(memory);
     this.#bareShift = bareShift;
     this.#walkCache = walkCache;
   }
@@ -52,9 +63,9 @@ export class SecondStage {
   /** Translates the guest page number `page` for an access with `need`; answers an `Outcome`. */
   translate(context: DeviceContext, page: number, need: number): number {
     if (!context.secondStage) return this.#bare(page);
-    if (page >= GUEST_PAGES) return Outcome.pageFault;
+    if (page >= GUEST_PAGES) return pageFault;
     const walk = this.#walk;
-    walk.start(context.secondStageRoot, NO_ROOT, page);
+    walk.start(context.secondStageRoot, NO_ROOT, tableOf(page));
     this.#walkCache.resume(walk);
     return this.#descend(context, need);
   }
@@ -63,53 +74,63 @@ export class SecondStage {
   #descend(context: DeviceContext, need: number): number {
     const memory = this.#memory;
     const walk = this.#walk;
-    let lowestKnown = walk.level;
+    const { page } = walk;
+    let { level, table } = walk;
+    let lowestKnown = level;
     let attempts = MARK_ATTEMPTS;
     for (;;) {
-      const { page, level } = walk;
-      const address = walk.table * 4096 + indexOf(page, level) * 8;
-      if (address + 8 > memory.bytes) return Outcome.accessFault;
+      const index = indexOf(page, level);
+      // The root has four pages, and memory may end between them.
+      if (table + (index >>> 9) >= this.#memoryPages) return accessFault;
+      const address = addressIn(table, index * 8);
       const low = memory.load32(address);
       const high = memory.load32(address + 4);
       const kind = kindOf(low, high, level);
-      if (kind === EntryKind.invalid) return Outcome.pageFault;
+      if (kind === invalid) return pageFault;
       if (level < lowestKnown) {
         this.#walkCache.fill(walk);
         lowestKnown = level;
       }
-      if (kind === EntryKind.pointer) {
-        walk.level--;
-        walk.table = ppnAt10(low, high);
+      if (kind === pointer) {
+        level -= 1;
+        table = tableAt10(low, high);
+        walk.level = level;
+        walk.table = table;
         continue;
       }
       const outcome = this.#admit(context, need, address, low);
-      if (outcome === Outcome.again && --attempts > 0) continue;
-      this.ppn = leafPage(low, high, level, page);
+      if (outcome === again && --attempts > 0) continue;
+      this.#answer(leafPage(low, high, level, page));
       this.shift = leafShift(high, level);
-      return outcome === Outcome.done ? outcome : Outcome.pageFault;
+      return outcome === done ? done : pageFault;
     }
   }
 
   #bare(page: number): number {
-    this.ppn = page;
+    this.#answer(page);
     this.shift = this.#bareShift;
     this.leaf = BARE_GRANT;
-    return Outcome.done;
+    return done;
+  }
+
+  #answer(ppn: number): void {
+    this.ppn = ppn;
+    this.table = tableOf(ppn);
   }
 
   /** Whether the leaf `low` at `address` permits the access; marks it if so. */
   #admit(context: DeviceContext, need: number, address: number, low: number): number {
     // Every access of the second stage is a user access.
-    if ((low & Pte.U) === 0 || (need & PERMISSIONS & ~low) !== 0) return Outcome.pageFault;
+    if ((low & USER) === 0 || (need & PERMISSION_BITS & ~low) !== 0) return pageFault;
     const marks = missingMarks(low, need);
     this.leaf = low | marks;
-    if (marks === 0) return Outcome.done;
-    if (!context.marksSecondStage) return Outcome.pageFault;
-    return mark(this.#memory, address, low, marks) ? Outcome.done : Outcome.again;
+    if (marks === 0) return done;
+    if (!context.marksSecondStage) return pageFault;
+    return mark(this.#memory, address, low, marks) ? done : again;
   }
 }
 
 /** Index into the table of `level`. The top one has two more bits than the others: the root is four pages. */
 function indexOf(page: number, level: number): number {
-  return level === TOP_LEVEL ? page >>> 18 : (page >>> (9 * level)) & 0x1ff;
+  return level === TOP ? page >>> 18 : (page >>> (9 * level)) & 0x1ff;
 }

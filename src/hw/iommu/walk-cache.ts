@@ -10,7 +10,7 @@
  * with V = 0. What is in the table is read from memory by every walk. Entries die like those of iotlb.ts, with the
  * generation that they were filled in, which is read before the walk begins.
  *
- * Direct-mapped, in one Float64Array, because pages have more than 32 bits. Look-ups allocate nothing.
+ * Direct-mapped, in one Int32Array: pages are as table-page.ts makes them. Look-ups allocate nothing.
  */
 import {
   type CacheCounters,
@@ -21,33 +21,35 @@ import {
 
 /** Level of the root of both stages; 0 holds 4 KiB pages. */
 export const TOP_LEVEL = 2;
+/** The same as a constant of the code: what a module exports is looked up at every use. */
+const TOP = TOP_LEVEL;
 /** In place of a second-stage root: the tables are physical as they are. */
 export const NO_ROOT = -1;
 
 /** Words of an entry. */
-const TAG = 0;
-const ROOT = 1;
-const OUTER_ROOT = 2;
-const TABLE = 3;
+const GENERATION = 0;
+/** Level 1 or 0, below the bits of the page number that select the table. */
+const KEY = 1;
+/** `EMPTY` in an entry that was never filled. */
+const ROOT = 2;
+const OUTER_ROOT = 3;
+const TABLE = 4;
 /** Its bits inverted, so negative, if a pointer was global. */
-const GUEST_TABLE = 4;
-/** One cache line. */
+const GUEST_TABLE = 5;
+/** All on one cache line. */
 const ENTRY_WORDS = 8;
 
-/**
- * A tag is generation and key in one number, which takes one comparison: a key has 21 bits, level 1 or 0 below the
- * bits of the page number that select the table; the generation is what is above them, with its sign.
- */
-const KEYS = 2 ** 21;
+/** No root has this number. */
+const EMPTY = -1;
 /** Sets the entries of level 1 apart from those of level 0 with the same bits. */
 const LEVEL_DISTANCE = 85;
 
 /** One walk: from where, for which page, and the table that it has reached. A walker owns one and reuses it. */
 export class Walk {
   /** Page of the root table, in the addresses that this stage's pointers have. */
-  root = 2 ** 43;
+  root = 0;
   /** Root of the second stage that the tables are reached through; `NO_ROOT` if they are physical already. */
-  outerRoot = 2 ** 43;
+  outerRoot = 0;
   /** Where in the cache the entries of these roots begin. */
   space = 0;
   /** Page number to translate: 27 bits in the first stage, 29 in the second. */
@@ -56,23 +58,22 @@ export class Walk {
   /** Level of the table that was reached last. */
   level = TOP_LEVEL;
   /** Its physical page. */
-  table = 2 ** 43;
+  table = 0;
   /** Its page as the pointer to it says. */
-  guestTable = 2 ** 43;
+  guestTable = 0;
   /** A pointer on the way was global. */
   global = false;
 
   /** Begins at the root, whose physical page is `root` unless a second stage says otherwise. */
   start(root: number, outerRoot: number, page: number): void {
     this.page = page;
-    this.level = TOP_LEVEL;
+    this.level = TOP;
     this.table = root;
     this.guestTable = root;
     this.global = false;
-    if (this.root === root && this.outerRoot === outerRoot) return;
     this.root = root;
     this.outerRoot = outerRoot;
-    this.space = Math.imul((root | 0) + Math.imul(outerRoot | 0, 0x85eb_ca6b), 0x9e37_79b1) >>> 16;
+    this.space = Math.imul(root + Math.imul(outerRoot, 0x85eb_ca6b), 0x9e37_79b1) >>> 16;
   }
 }
 
@@ -89,29 +90,24 @@ export interface WalkCacheOptions {
 /** One thread's walk cache of one stage. */
 export class WalkCache implements InspectedCache {
   readonly counters: CacheCounters;
-  readonly #entries: Float64Array;
+  readonly #entries: Int32Array;
   readonly #mask: number;
   readonly #rootPages: number;
   #generation = 0;
-  /** Tag of key 0 under the generation. */
-  #firstTag = 2 ** 52;
   /** Nothing was filled under the generation: right after an invalidation there is no need to look. */
   #isEmpty = true;
 
   constructor({ entries, rootPages, counters }: WalkCacheOptions) {
-    // Not a number is no tag.
-    this.#entries = new Float64Array(entries * ENTRY_WORDS).fill(Number.NaN);
+    this.#entries = new Int32Array(entries * ENTRY_WORDS).fill(EMPTY);
     this.#mask = entries - 1;
     this.#rootPages = rootPages;
     this.counters = counters;
-    this.#firstTag = 0;
   }
 
   /** The walks that follow are under `generation`, which was read before the first of them. */
   begin(generation: number): void {
     if (generation === this.#generation || this.#mask < 0) return;
     this.#generation = generation;
-    this.#firstTag = generation * KEYS;
     this.#isEmpty = true;
     this.counters.notice(generation);
   }
@@ -119,7 +115,8 @@ export class WalkCache implements InspectedCache {
   /** Moves `walk`, which is at its root, to the lowest table that is known for its page; false if none is. */
   resume(walk: Walk): boolean {
     if (this.#mask < 0) return false;
-    if (!this.#isEmpty && (this.#resumeAt(walk, 0) || this.#resumeAt(walk, 1))) {
+    for (let level = this.#isEmpty ? TOP : 0; level < TOP; level++) {
+      if (!this.#resumeAt(walk, level)) continue;
       this.counters.hits++;
       return true;
     }
@@ -132,7 +129,8 @@ export class WalkCache implements InspectedCache {
     const prefix = prefixOf(walk, level);
     const at = this.#slot(walk, prefix, level);
     if (
-      entries[at + TAG] !== this.#firstTag + (2 * prefix + level) ||
+      entries[at + GENERATION] !== this.#generation ||
+      entries[at + KEY] !== 2 * prefix + level ||
       entries[at + ROOT] !== walk.root ||
       entries[at + OUTER_ROOT] !== walk.outerRoot
     ) {
@@ -142,7 +140,7 @@ export class WalkCache implements InspectedCache {
     walk.level = level;
     walk.table = entries[at + TABLE]!;
     walk.global = guestTable < 0;
-    walk.guestTable = walk.global ? -1 - guestTable : guestTable;
+    walk.guestTable = walk.global ? ~guestTable : guestTable;
     return true;
   }
 
@@ -153,11 +151,12 @@ export class WalkCache implements InspectedCache {
     const entries = this.#entries;
     const prefix = prefixOf(walk, level);
     const at = this.#slot(walk, prefix, level);
-    entries[at + TAG] = this.#firstTag + (2 * prefix + level);
+    entries[at + GENERATION] = this.#generation;
+    entries[at + KEY] = 2 * prefix + level;
     entries[at + ROOT] = walk.root;
     entries[at + OUTER_ROOT] = walk.outerRoot;
     entries[at + TABLE] = walk.table;
-    entries[at + GUEST_TABLE] = walk.global ? -1 - guestTable : guestTable;
+    entries[at + GUEST_TABLE] = walk.global ? ~guestTable : guestTable;
     this.#isEmpty = false;
   }
 
@@ -169,7 +168,7 @@ export class WalkCache implements InspectedCache {
   namesPage(generation: number, ppn: number): boolean {
     const entries = this.#entries;
     for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
-      if (Math.floor(entries[at + TAG]! / KEYS) !== generation) continue;
+      if (entries[at + ROOT] === EMPTY || entries[at + GENERATION] !== generation) continue;
       if (entries[at + TABLE] === ppn || this.#isRoot(at, ppn)) return true;
     }
     return false;

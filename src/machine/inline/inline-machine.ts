@@ -11,9 +11,9 @@ import { MiB } from '../../base/units.js';
 import type { CallRequest } from '../../coproc/calls.js';
 import type { CallError, Framework } from '../../coproc/framework.js';
 import type { Parameters, PolicyModule } from '../../coproc/policy.js';
+import type { Vcpu } from '../../coproc/vcpu.js';
 import { VirtualClock } from '../../hw/clock.js';
 import type { ContextIrq } from '../../hw/context-hardware.js';
-import type { QueueBinding } from '../../hw/coproc-port.js';
 import type { DeviceDescription } from '../../hw/device-model.js';
 import { DmaPort } from '../../hw/dma-port.js';
 import { Engine } from '../../hw/engine.js';
@@ -35,6 +35,7 @@ import {
 import type { MachineDriver } from '../machine-driver.js';
 import { MachineWords } from '../machine-words.js';
 import { mistakeInSettings, NO_PROCESS, type ProcessSettings } from '../process-settings.js';
+import { DomainProcessors, type ProcessorState } from './domain-processors.js';
 import { InlineHardware } from './inline-hardware.js';
 import { InlinePlatform } from './inline-platform.js';
 import { Pump } from './pump.js';
@@ -51,7 +52,7 @@ export interface InlineMachineOptions {
   /** Instances that the host's own domain uses, with its parameters; all of them unless said otherwise. */
   readonly host?: MachineConfig['host'];
   /** Domains beside the host's own, created at the start. */
-  readonly domains?: MachineConfig['domains'];
+  readonly domains?: MachineConfig['domains'] | undefined;
   /** Policies that an instance can have; those of the package unless said otherwise. */
   readonly policies?: readonly PolicyModule[];
   /** Virtual time that a device may take to acknowledge an invalidation before it is reset, ns; default 5 s. */
@@ -85,6 +86,7 @@ export class InlineMachine {
   /** Which instance serves the queue whose MMIO region is at an address. */
   readonly #served = new Map<number, InlineHardware>();
   readonly #kernelJitter: Prng;
+  readonly #processors = new DomainProcessors(this.#clock);
   #serviceScheduled = false;
   /** Why a domain that the machine was to have from the start could not be created. */
   #startMistake: CallError | null = null;
@@ -101,6 +103,7 @@ export class InlineMachine {
       clock: this.#clock,
       wakeEngine: (deviceId) => this.#hardware[deviceId]?.ring(),
       serviceSoon: () => this.#serviceSoon(),
+      interrupt: (waiter, mmioAddress) => this.#interrupt(waiter, mmioAddress),
       instances,
       policies: options.policies,
       trace: this.#trace,
@@ -137,14 +140,17 @@ export class InlineMachine {
     if (mistake !== null) return err(mistake);
     const process = this.#kernelSide.createProcess(this.#platforms.length, settings);
     if (process === null) return err(invalidState(NO_PROCESS));
-    const platform = this.#platformFor(process);
+    const { domains } = this.#kernelSide;
+    const domain = settings.domain === undefined ? domains.host : domains.find(settings.domain)!;
+    const platform = this.#platformFor(process, this.#processors.of(domain));
     this.#platforms.push(platform);
     return ok(platform);
   }
 
-  #platformFor(process: CreatedProcess): InlinePlatform {
+  #platformFor(process: CreatedProcess, vcpu: Vcpu): InlinePlatform {
     return new InlinePlatform({
       process,
+      vcpu,
       memory: this.#memory,
       words: this.#words,
       kernelSide: this.#kernelSide,
@@ -152,11 +158,12 @@ export class InlineMachine {
       nowNs: () => this.#clock.nowNs(),
       ring: (mmioAddress) => this.#served.get(mmioAddress)?.ring(),
       wakeKernel: () => this.#serviceSoon(),
-      fork: (pid, done) => this.#fork(pid, done),
+      fork: (pid, done) => this.#fork(pid, vcpu, done),
     });
   }
 
-  #fork(pid: number, done: (child: InlinePlatform | number) => void): void {
+  /** The child lives where its parent does, and runs on the same processor. */
+  #fork(pid: number, vcpu: Vcpu, done: (child: InlinePlatform | number) => void): void {
     const waiter = this.#platforms.length;
     // The number is the child's from now on, whoever else is created before it is there.
     this.#platforms.push(null);
@@ -165,7 +172,7 @@ export class InlineMachine {
         done(answer);
         return;
       }
-      const child = this.#platformFor(answer);
+      const child = this.#platformFor(answer, vcpu);
       this.#platforms[waiter] = child;
       done(child);
     });
@@ -180,6 +187,15 @@ export class InlineMachine {
     }
     this.#trace.emit('device hangs', instance);
     return ok(hardware.hang());
+  }
+
+  /** What the processor of a live domain does now; that of a domain without a pattern always runs. */
+  processor(domain: string): Result<ProcessorState, InvalidArgument> {
+    const { domains } = this.#kernelSide;
+    const found = domains.find(domain);
+    if (found !== null) return ok(this.#processors.stateOf(found));
+    const expected = `one of ${domains.all.map(({ name }) => name).join(', ')}`;
+    return err(invalidArgument({ argument: 'domain', value: domain, expected }));
   }
 
   /** Virtual time, ns. */
@@ -236,7 +252,8 @@ export class InlineMachine {
 
   #startDomain(request: DomainRequest): void {
     this.#kernelSide.domains.create(request, (created) => {
-      if (created.isErr()) this.#startMistake ??= created.error;
+      if (created.isOk()) this.#processors.add(created.value, request);
+      else this.#startMistake ??= created.error;
     });
     this.runUntilIdle();
   }
@@ -289,14 +306,16 @@ export class InlineMachine {
     return new Engine({
       description,
       port,
-      interrupt: (to) => this.#interrupt(to),
+      interrupt: ({ waiter, mmioAddress, epoch }) => {
+        this.#trace.emit('interrupt', epoch);
+        this.#interrupt(waiter, mmioAddress);
+      },
       raise,
       trace: this.#trace,
     });
   }
 
-  #interrupt({ waiter, mmioAddress, epoch }: QueueBinding): void {
-    this.#trace.emit('interrupt', epoch);
+  #interrupt(waiter: number, mmioAddress: number): void {
     this.#clock.alarm(0, () => this.#platforms[waiter]?.interrupt(mmioAddress));
   }
 

@@ -2,6 +2,7 @@
  * A process's door to an inline machine: system calls are calls, interrupts are calls back.
  */
 import { assert } from '../../base/assert.js';
+import type { Vcpu } from '../../coproc/vcpu.js';
 import { AccessEpoch } from '../../hw/access-epoch.js';
 import { CpuMemory } from '../../hw/cpu-memory.js';
 import type { PhysicalMemory } from '../../hw/physical-memory.js';
@@ -15,6 +16,8 @@ import type { Pump } from './pump.js';
 
 export interface InlinePlatformParts {
   readonly process: CreatedProcess;
+  /** The processor of its domain: answers reach the process when it runs, interrupts wake it. */
+  readonly vcpu: Vcpu;
   readonly memory: PhysicalMemory;
   readonly words: MachineWords;
   readonly kernelSide: KernelSide;
@@ -56,11 +59,12 @@ export class InlinePlatform implements Platform {
   syscall(request: SyscallRequest): Promise<SyscallReply> {
     const { kernelSide, pump } = this.#parts;
     return new Promise((resolve) => {
-      kernelSide.kernel.syscall(this.pid, request, (reply) => {
-        this.#views.note(request, reply);
-        pump.userRuns();
-        resolve(reply);
-      });
+      kernelSide.kernel.syscall(this.pid, request, (reply) =>
+        this.#whenRunning(() => {
+          this.#views.note(request, reply);
+          resolve(reply);
+        }),
+      );
       pump.soon();
     });
   }
@@ -107,10 +111,7 @@ export class InlinePlatform implements Platform {
   fork(): Promise<InlinePlatform | number> {
     const { fork, pump } = this.#parts;
     return new Promise((resolve) => {
-      fork(this.pid, (child) => {
-        pump.userRuns();
-        resolve(child);
-      });
+      fork(this.pid, (child) => this.#whenRunning(() => resolve(child)));
       pump.soon();
     });
   }
@@ -119,18 +120,18 @@ export class InlinePlatform implements Platform {
     const { kernelSide, pump } = this.#parts;
     this.#userMemory.end(-errno.ESRCH);
     return new Promise((resolve) => {
-      kernelSide.exitProcess(this.pid, () => {
-        pump.userRuns();
-        resolve();
-      });
+      kernelSide.exitProcess(this.pid, () => this.#whenRunning(resolve));
       pump.soon();
     });
   }
 
-  /** The machine delivers a completion interrupt. */
+  /** The machine delivers an interrupt of a queue. */
   interrupt(mmioAddress: number): void {
-    this.#parts.pump.userRuns();
-    this.#handlers.get(mmioAddress)?.();
+    const { vcpu, pump } = this.#parts;
+    vcpu.interrupt(() => {
+      pump.userRuns();
+      this.#handlers.get(mmioAddress)?.();
+    });
   }
 
   /** The machine has reset the device that served the queue. */
@@ -138,8 +139,19 @@ export class InlinePlatform implements Platform {
     const handler = this.#lostHandlers.get(mmioAddress);
     if (handler === undefined) return;
     this.#lostHandlers.delete(mmioAddress);
-    this.#parts.pump.userRuns();
-    handler(reason);
+    const { vcpu, pump } = this.#parts;
+    vcpu.interrupt(() => {
+      pump.userRuns();
+      handler(reason);
+    });
+  }
+
+  #whenRunning(act: () => void): void {
+    const { vcpu, pump } = this.#parts;
+    vcpu.whenRunning(() => {
+      pump.userRuns();
+      act();
+    });
   }
 
   #queueOf(fd: number): number {

@@ -42,6 +42,8 @@ class KernelThread {
   readonly #kernelSide: KernelSide;
   readonly #engines: EngineHandle[] = [];
   readonly #processes: (AttachedProcess | null)[] = [];
+  /** Waiter numbers of processes whose threads the owner of the machine watches, by number of creation. */
+  readonly #watched = new Map<number, number>();
   #serviceWanted = false;
   /** It is time to look whether the user thread that is waited for has ended; and the alarm for the next time. */
   #threadLookDue = false;
@@ -60,6 +62,8 @@ class KernelThread {
       serviceSoon: () => {
         this.#serviceWanted = true;
       },
+      interrupt: (waiter, mmioAddress) =>
+        this.#processes[waiter]?.port.postMessage({ kind: 'interrupt', mmioAddress } satisfies ProcessNews),
       unresponsive: (deviceId) =>
         this.#engines[deviceId]?.forceReset('did not acknowledge an invalidation in time'),
       invalidationTimeoutNs: init.config.invalidationTimeoutNs,
@@ -179,6 +183,7 @@ class KernelThread {
       const request = received.message as MachineRequest;
       if (request.kind === 'shutdown') this.#ended = true;
       else if (request.kind === 'call') this.#call(request);
+      else if (request.kind === 'threadEnded') this.#watchedEnded(request.creation);
       else this.#createProcess(request);
     }
   }
@@ -190,7 +195,7 @@ class KernelThread {
     });
   }
 
-  #createProcess({ settings, port }: MachineRequest & { kind: 'createProcess' }): void {
+  #createProcess({ settings, port, creation }: MachineRequest & { kind: 'createProcess' }): void {
     const waiter = this.#processes.length;
     const process = this.#kernelSide.createProcess(waiter, settings);
     if (process === null) {
@@ -198,8 +203,16 @@ class KernelThread {
       return;
     }
     this.#processes.push({ pid: process.pid, port });
+    if (creation !== undefined) this.#watched.set(creation, waiter);
     port.on('close', () => this.#threadEnded(waiter));
     port.postMessage({ kind: 'created', process } satisfies ProcessNews);
+  }
+
+  /** Said of a process that was refused, or has exited, too. */
+  #watchedEnded(creation: number): void {
+    const waiter = this.#watched.get(creation);
+    this.#watched.delete(creation);
+    if (waiter !== undefined) this.#threadEnded(waiter);
   }
 
   /** A process's port has closed. Unless it had exited, its user thread has ended, whatever ended it. */

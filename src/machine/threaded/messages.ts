@@ -41,7 +41,15 @@ export interface EngineThreadInit {
 
 /** Owner of the machine to the kernel thread. */
 export type MachineRequest =
-  | { readonly kind: 'createProcess'; readonly settings: ProcessSettings; readonly port: MessagePort }
+  | {
+      readonly kind: 'createProcess';
+      readonly settings: ProcessSettings;
+      readonly port: MessagePort;
+      /** Names the process in a later `threadEnded`; absent for a process of the owner's own thread. */
+      readonly creation?: number;
+    }
+  /** The thread of that process has ended: its port has closed too, but the kernel thread hears no events in its sleep. */
+  | { readonly kind: 'threadEnded'; readonly creation: number }
   /** A call of the framework; the answer carries its sequence number. */
   | { readonly kind: 'call'; readonly sequence: number; readonly request: unknown }
   | { readonly kind: 'shutdown' };
@@ -84,6 +92,8 @@ export type ProcessNews =
       readonly incarnation: number;
       readonly port: MessagePort | null;
     }
+  /** The kernel has something to tell the process that waits for the queue: it looks at its words. */
+  | { readonly kind: 'interrupt'; readonly mmioAddress: number }
   /** The device serves none of the process's queues any more. */
   | { readonly kind: 'lost'; readonly deviceId: number; readonly reason: string };
 

@@ -13,6 +13,8 @@ import type { AnswerTo, CallAnswer } from '../domain-calls.js';
 import { checkConfig, type MachineConfig } from '../machine-config.js';
 import { MachineWords } from '../machine-words.js';
 import { mistakeInSettings, NO_PROCESS, type ProcessSettings } from '../process-settings.js';
+import { simulatedProcessor } from '../vcpu-patterns.js';
+import type { AttachedRequest, AttachNews } from './attach-messages.js';
 import type { KernelThreadInit, MachineNews, MachineRequest } from './messages.js';
 import { ThreadedPlatform } from './threaded-platform.js';
 import { workerArguments } from './worker-arguments.js';
@@ -45,6 +47,9 @@ export class ThreadedMachine {
   readonly #words: MachineWords;
   /** Calls of the framework that are under way. */
   readonly #calls = new Map<number, (answer: CallAnswer) => void>();
+  /** Ports to threads of the program that were let in. */
+  readonly #attached = new Set<MessagePort>();
+  #creations = 0;
   #sequence = 0;
   #ended = false;
 
@@ -71,6 +76,8 @@ export class ThreadedMachine {
   ): Promise<Result<ThreadedMachine, InvalidArgument | InvalidState>> {
     const checked = checkConfig(options.config, Object.keys(options.driverUrls));
     if (checked.isErr()) return err(checked.error);
+    const simulated = simulatedProcessor(options.config.domains ?? []);
+    if (simulated !== null) return err(simulated);
     const machine = new ThreadedMachine(options);
     const news = await machine.#firstNews();
     if (news.kind !== 'ready') return err(invalidState(`the machine could not start: ${whyNot(news)}`));
@@ -95,6 +102,33 @@ export class ThreadedMachine {
     );
     if (typeof platform !== 'number') return ok(platform);
     return err(invalidState(platform === -errno.EIO ? ENDED : NO_PROCESS));
+  }
+
+  /**
+   * Lets the thread behind `port` have processes of its own, as long as it and the machine live; it keeps the calling
+   * thread from ending as little as the machine does.
+   */
+  letIn(port: MessagePort): void {
+    if (this.#ended) return port.close();
+    const creations: number[] = [];
+    port.on('message', ({ settings, port: of }: AttachedRequest) => {
+      const creation = ++this.#creations;
+      creations.push(creation);
+      this.#send({ kind: 'createProcess', settings, port: of, creation }, [of]);
+    });
+    port.on('close', () => {
+      this.#attached.delete(port);
+      for (const creation of creations) this.#send({ kind: 'threadEnded', creation }, []);
+    });
+    port.unref();
+    this.#attached.add(port);
+    const news: AttachNews = { kind: 'machine', memory: this.#memory.buffer, words: this.#words.buffer };
+    port.postMessage(news);
+  }
+
+  /** Resolves when the machine has ended, whoever ended it. */
+  get ended(): Promise<void> {
+    return this.#exited;
   }
 
   /** A call of the framework, as docs/calls.md lists them: domains, policies, parameters, everything about coprocessors. */
@@ -149,6 +183,7 @@ export class ThreadedMachine {
   /** The kernel thread is gone: nobody answers any more. */
   #end(): void {
     this.#ended = true;
+    for (const port of this.#attached) port.close();
     for (const sequence of [...this.#calls.keys()]) this.#answer(sequence, err(invalidState(ENDED)));
   }
 

@@ -25,6 +25,8 @@ interface Watcher {
 export class ThreadedPlatform implements Platform {
   #pid = 0;
   readonly concurrent = true;
+  /** Resolves when the kernel has ended, whoever ended it, before any request is told so. Never after `exit`. */
+  readonly ended: Promise<void>;
   readonly #port: MessagePort;
   readonly #memory: PhysicalMemory;
   readonly #words: MachineWords;
@@ -41,18 +43,22 @@ export class ThreadedPlatform implements Platform {
   #goneBecause: string | null = null;
   #exit: Promise<void> | null = null;
   #exited = false;
+  #tellEnd: () => void = () => {};
+  #mappedBytes = 0;
 
   /**
    * The door to a process that `ask` makes the kernel create: it sends the port on. A negated errno when it was refused,
-   * EIO when the kernel ended first.
+   * EIO when the kernel ended first, or when `abandoned` fires.
    */
   static async connect(
     memory: PhysicalMemory,
     words: MachineWords,
     ask: (port: MessagePort) => void,
+    abandoned?: AbortSignal,
   ): Promise<ThreadedPlatform | number> {
     const { port1, port2 } = new MessageChannel();
     const platform = new ThreadedPlatform(port1, memory, words);
+    abandoned?.addEventListener('abort', () => port1.close(), { once: true });
     const answered = new Promise<ProcessNews | null>((resolve) => {
       port1.once('message', resolve);
       port1.once('close', () => resolve(null));
@@ -74,6 +80,9 @@ export class ThreadedPlatform implements Platform {
     this.#memory = memory;
     this.#words = words;
     this.#views = new ViewTable(memory);
+    this.ended = new Promise((resolve) => {
+      this.#tellEnd = resolve;
+    });
     // The listener comes before unref: attached afterwards it would hold the program open.
     port.on('message', (news: ProcessNews) => this.#hear(news));
     port.on('close', () => this.#kernelGone('the kernel thread ended'));
@@ -95,9 +104,15 @@ export class ThreadedPlatform implements Platform {
     return this.#pid;
   }
 
+  /** Bytes of anonymous memory that the process has been given, returned ones included. */
+  get mappedBytes(): number {
+    return this.#mappedBytes;
+  }
+
   syscall(request: SyscallRequest): Promise<SyscallReply> {
     return this.#ask((sequence) => ({ kind: 'syscall', sequence, request })).then((reply) => {
       this.#views.note(request, reply);
+      if (request.call === 'mmapAnonymous' && reply.ret >= 0) this.#mappedBytes += request.bytes;
       return reply;
     });
   }
@@ -195,6 +210,7 @@ export class ThreadedPlatform implements Platform {
   #hear(news: ProcessNews): void {
     if (news.kind === 'reply') this.#answered(news.sequence, news.reply);
     else if (news.kind === 'served') this.#served(news);
+    else if (news.kind === 'interrupt') this.#watchers.get(news.mmioAddress)?.interrupt?.();
     else if (news.kind === 'lost') this.#deviceLost(news.deviceId, news.reason);
   }
 
@@ -241,6 +257,8 @@ export class ThreadedPlatform implements Platform {
   #kernelGone(reason: string): void {
     if (this.#exited || this.#goneBecause !== null) return;
     this.#goneBecause = reason;
+    // First: who sends a request again on hearing of its loss must not send it to the same machine.
+    this.#tellEnd();
     this.#userMemory?.end(-errno.EIO);
     for (const sequence of [...this.#pending.keys()]) this.#answered(sequence, { ret: -errno.EIO });
     for (const mmioAddress of [...this.#devices.keys()]) this.#queueLost(mmioAddress, reason);

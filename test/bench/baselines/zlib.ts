@@ -1,5 +1,5 @@
 /** Baselines on the public calls of node:zlib: on the calling thread, and in libuv's four threads. */
-import { deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib';
+import { deflateRaw, deflateRawSync, gzip, inflateRaw, inflateRawSync } from 'node:zlib';
 import type { AsyncCodec, Operation, SyncCodec } from '../codec.js';
 import type { Requester } from '../load.js';
 
@@ -17,11 +17,22 @@ export function zlibSync(operation: Operation): SyncCodec {
 export function zlibAsync(operation: Operation): AsyncCodec<Buffer> {
   const options = { level: operation.level };
   const call = operation.direction === 'deflate' ? deflateRaw : inflateRaw;
+  return asynchronous('zlib-async', (input, callback) => call(input, options, callback));
+}
+
+/** Node's own gzip with a callback, one call for a whole buffer. */
+export function zlibGzip(level: number): AsyncCodec<Buffer> {
+  return asynchronous('zlib-gzip', (input, callback) => gzip(input, { level }, callback));
+}
+
+type Call = (input: Buffer, callback: (error: Error | null, output: Buffer) => void) => void;
+
+function asynchronous(name: string, call: Call): AsyncCodec<Buffer> {
   const start = (input: Buffer): Promise<Buffer> =>
     new Promise((resolve, reject) => {
-      call(input, options, (error, output) => (error === null ? resolve(output) : reject(error)));
+      call(input, (error, output) => (error === null ? resolve(output) : reject(error)));
     });
-  return { name: 'zlib-async', start, output: (outcome) => outcome, close: async () => {} };
+  return { name, start, output: (outcome) => outcome, close: async () => {} };
 }
 
 /** The least that asynchronous node:zlib can be asked for: one byte. */

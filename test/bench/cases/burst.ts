@@ -2,39 +2,27 @@
  * Thirty thousand small compressions started at once. Each sample is a fresh process, as memory that was once
  * touched is not given back; the baseline takes gigabytes and many seconds.
  */
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { type BenchCase, contest, ifSubject } from '../case.js';
+import { type BenchCase, type BenchContext, contest, ifSubject, partOf } from '../case.js';
+import { forked } from '../forked.js';
 import type { Contestant } from '../harness.js';
 import { atLeast, compare, SUBJECT, type Target } from '../report.js';
 import type { BurstAnswer } from './burst-child.js';
 
-const child = fileURLToPath(new URL('./burst-child.js', import.meta.url));
+const CHILD = new URL('./burst-child.js', import.meta.url);
+const REQUESTS = 30_000;
 /** One sample of the baseline takes over ten seconds. */
 const MOST_ROUNDS = 3;
 const memoryBound: Target = { on: 'value', relation: '<=', limit: 120 };
 
-/** One burst in a process of its own; rejects when that ends without an answer. */
-function burst(name: string): Promise<BurstAnswer> {
-  return new Promise((resolve, reject) => {
-    const burstProcess = fork(child, [name], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    let complaint = '';
-    burstProcess.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      complaint += text;
-    });
-    burstProcess.once('message', (answer) => resolve(answer as BurstAnswer));
-    burstProcess.once('error', reject);
-    burstProcess.once('close', (code, signal) => {
-      reject(new Error(`the burst of ${name} ended with ${signal ?? code} and no answer: ${complaint}`));
-    });
-  });
-}
-
-function burstOf(name: string, growthMiB: Map<string, number[]>): Contestant {
+function burstOf(
+  context: BenchContext,
+  options: { readonly name: string; readonly growthMiB: Map<string, number[]> },
+): Contestant {
+  const { name, growthMiB } = options;
   const growths: number[] = [];
   growthMiB.set(name, growths);
   const measure = async (): Promise<number> => {
-    const answer = await burst(name);
+    const answer = await forked<BurstAnswer>(CHILD, [name, String(partOf(context, REQUESTS))]);
     growths.push(answer.growthMiB);
     return answer.requestsPerSecond;
   };
@@ -45,14 +33,16 @@ function burstOf(name: string, growthMiB: Map<string, number[]>): Contestant {
 export const burstCase: BenchCase = {
   group: 'burst-30k',
   title: '30,000 deflates of 1 KiB, level 1, started at once: time and growth of memory',
+  limitedBy:
+    'Codec time of both engines; memory, by the requests that a pool holds at once and the Promise of each call.',
   rows: async (context) => {
     const growthMiB = new Map<string, number[]>();
     const samples = await contest(context, {
       rounds: Math.min(MOST_ROUNDS, context.rounds),
       openers: [
-        ...ifSubject(context, () => burstOf(SUBJECT, growthMiB)),
-        () => burstOf('zlib-async', growthMiB),
-        () => burstOf('piscina', growthMiB),
+        ...ifSubject(context, () => burstOf(context, { name: SUBJECT, growthMiB })),
+        () => burstOf(context, { name: 'zlib-async', growthMiB }),
+        () => burstOf(context, { name: 'piscina', growthMiB }),
       ],
     });
     const faster = [{ baseline: 'zlib-async', target: atLeast(5) }, { baseline: 'piscina' }];

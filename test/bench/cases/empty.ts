@@ -17,6 +17,8 @@ const LOOKING = { name: 'bare-ring-looking', waking: 'looking' } as const;
 const throughput: BenchCase = {
   group: 'empty-depth32',
   title: 'empty requests, 32 in flight, whole stack with Results',
+  limitedBy:
+    'CPU of the main thread: one Promise and one Result for each request, which the bare ring does not have.',
   rows: async (context) => {
     const measured = <T>(requester: Requester<T>) =>
       throughputOf(requester, {
@@ -50,6 +52,7 @@ const throughput: BenchCase = {
 const roundTrip: BenchCase = {
   group: 'empty-depth1',
   title: 'round trip of an empty request, one at a time, p50',
+  limitedBy: 'The wake-up of the calling thread by a posted message.',
   rows: async (context) => {
     const measured = <T>(requester: Requester<T>) => roundTripOf(requester, { requests: TRIPS });
     const samples = await contest(context, {

@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { zlibAsync } from '../baselines/zlib.js';
-import { type BenchCase, contest, ifSubject } from '../case.js';
+import { type BenchCase, contest, ifSubject, partOf } from '../case.js';
 import { type AsyncCodec, requesterOf, textInputs } from '../codec.js';
 import type { Contestant } from '../harness.js';
 import { driveFor, throughputOf } from '../load.js';
@@ -24,22 +24,25 @@ async function delayDuring(busy: () => Promise<unknown>): Promise<number> {
   return histogram.percentile(99) / 1e6;
 }
 
-const idle: Contestant = {
+const idle = (sampleMs: number): Contestant => ({
   name: 'idle',
-  measure: () => delayDuring(() => delay(SAMPLE_MS)),
+  measure: () => delayDuring(() => delay(sampleMs)),
   close: async () => {},
-};
+});
 
 /** The event-loop case. */
 export const loopDelayCase: BenchCase = {
   group: 'loop-delay',
   title: 'event-loop delay p99 while both cores compress',
+  limitedBy:
+    'Two engine threads and the program on two cores: the kernel of the host decides who runs. The sampling interval of 1 ms is part of the figure.',
   rows: async (context) => {
+    const sampleMs = partOf(context, SAMPLE_MS);
     const operation = { direction: 'deflate', level: 6 } as const;
-    const { inputs, check } = textInputs({ operation, count: 4, plainBytes: PLAIN_BYTES });
+    const { inputs, check } = textInputs({ operation, count: 4, plainBytes: partOf(context, PLAIN_BYTES) });
     const measured = <T>(codec: AsyncCodec<T>): Contestant => {
       const requester = requesterOf(codec, inputs);
-      const sizing = { depth: DEPTH, sampleMs: SAMPLE_MS, count: inputs.length, check };
+      const sizing = { depth: DEPTH, sampleMs, count: inputs.length, check };
       return {
         ...throughputOf(requester, { ...sizing, figure: (rate) => rate }),
         measure: () => delayDuring(() => driveFor(requester, sizing)),
@@ -48,7 +51,7 @@ export const loopDelayCase: BenchCase = {
     const samples = await contest(context, {
       openers: [
         ...ifSubject(context, async () => measured(await subjectCodec(operation))),
-        () => idle,
+        () => idle(sampleMs),
         () => measured(zlibAsync(operation)),
       ],
     });

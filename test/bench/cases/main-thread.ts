@@ -1,7 +1,7 @@
 /** CPU that a request costs the application's own thread, which is what an accelerator is there to save. */
 import { piscinaCodec } from '../baselines/piscina.js';
 import { zlibAsync } from '../baselines/zlib.js';
-import { type BenchCase, contest, ifSubject } from '../case.js';
+import { type BenchCase, contest, ifSubject, partOf } from '../case.js';
 import { type AsyncCodec, requesterOf, textInputs } from '../codec.js';
 import type { Contestant } from '../harness.js';
 import { drive, throughputOf } from '../load.js';
@@ -17,7 +17,9 @@ const REQUESTS = 25_000;
 export const mainThreadCase: BenchCase = {
   group: 'main-thread-4k',
   title: 'main-thread CPU of a request: deflate of 4 KiB, level 1, 32 in flight',
+  limitedBy: 'A Promise, an interrupt shared with few others, and two copies for each request.',
   rows: async (context) => {
+    const requests = partOf(context, REQUESTS);
     const cpu = threadCpu();
     const operation = { direction: 'deflate', level: 1 } as const;
     const { inputs, check } = textInputs({ operation, count: 64, plainBytes: 4096 });
@@ -26,8 +28,8 @@ export const mainThreadCase: BenchCase = {
       const load = { depth: DEPTH, sampleMs: context.sampleMs, count: inputs.length };
       const measure = async (): Promise<number> => {
         const beforeUs = cpu.usedUs();
-        await drive(requester, { depth: DEPTH, requests: REQUESTS });
-        return (cpu.usedUs() - beforeUs) / REQUESTS;
+        await drive(requester, { depth: DEPTH, requests });
+        return (cpu.usedUs() - beforeUs) / requests;
       };
       return { ...throughputOf(requester, { ...load, check, figure: (rate) => rate }), measure };
     };

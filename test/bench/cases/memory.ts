@@ -41,6 +41,7 @@ async function commandsOfUnmap(pages: number): Promise<number> {
 const unmapCase: BenchCase = {
   group: 'unmap-commands',
   title: 'commands that the IOMMU is sent for an unmap of 1,000 pages',
+  limitedBy: 'Pages are named one by one up to a limit; beyond it the whole address space is invalidated.',
   rows: async () => {
     const { INVALIDATION_PAGES_MAX: most } = limits;
     const target = valueAtMost(most + FEW_COMMANDS);
@@ -62,6 +63,7 @@ const unmapCase: BenchCase = {
 const checkedCase: BenchCase = {
   group: 'checked-events',
   title: 'events of the inline host in a second, each cached translation compared with a walk',
+  limitedBy: 'The walk that each cached translation is compared with.',
   rows: async ({ rounds }) => {
     const samples: number[] = [];
     for (let round = 0; round < rounds; round++) {

@@ -89,6 +89,7 @@ async function requestNs({ rounds, sampleMs }: BenchContext, inputs: readonly Bu
 const hitCase: BenchCase = {
   group: 'translation-hit',
   title: 'a translation that the ATC knows, generation check included, and its share of a small request',
+  limitedBy: 'Loads from shared memory: the entry of the cache and the generation, the latter an atomic one.',
   rows: async (context) => {
     const sample = hits();
     sample(context.sampleMs);
@@ -144,6 +145,8 @@ function coldWalks(): (sampleMs: number) => number {
 const walkCase: BenchCase = {
   group: 'translation-walk',
   title: 'a walk of two stages, directories included, with all caches of the IOMMU empty',
+  limitedBy:
+    'Loads of directories and of page-table entries of both stages, and filling the caches that it missed.',
   rows: async ({ rounds, sampleMs }) => {
     const sample = coldWalks();
     sample(sampleMs);

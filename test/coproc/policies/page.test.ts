@@ -7,6 +7,7 @@ import { fairPolicy } from '../../../src/coproc/policies/fair.js';
 import { nullPolicy } from '../../../src/coproc/policies/null.js';
 import { roundRobinPolicy } from '../../../src/coproc/policies/round-robin.js';
 import type { ParameterSpec } from '../../../src/coproc/policy.js';
+import { coreParameters } from '../../../src/coproc/vcoproc-parameters.js';
 
 const page = readFileSync(new URL('../../../docs/policies.md', import.meta.url), 'utf8');
 
@@ -38,12 +39,15 @@ function table(specs: readonly ParameterSpec[]): string {
   return [head, line(widths.map((width) => '-'.repeat(width))), ...body].join('\n');
 }
 
-const sections = [nullPolicy, roundRobinPolicy, fairPolicy].flatMap((policy) => [
-  [`${policy.name} policy`, policy.parameters] as const,
-  ...(policy.vcoprocParameters.length === 0
-    ? []
-    : [[`${policy.name} vcoproc`, policy.vcoprocParameters] as const]),
-]);
+const sections = [
+  ['core vcoproc', coreParameters] as const,
+  ...[nullPolicy, roundRobinPolicy, fairPolicy].flatMap((policy) => [
+    [`${policy.name} policy`, policy.parameters] as const,
+    ...(policy.vcoprocParameters.length === 0
+      ? []
+      : [[`${policy.name} vcoproc`, policy.vcoprocParameters] as const]),
+  ]),
+];
 
 it.each(sections)('the page has the knobs of %s as they are declared', (name, specs) => {
   const marked = new RegExp(`<!-- knobs: ${name} -->\n(.*?)<!-- end -->`, 's').exec(page)?.[1];

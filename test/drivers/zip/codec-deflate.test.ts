@@ -129,6 +129,47 @@ describe.each(ENGINES)('deflate on the %s engine', (engine) => {
     );
   });
 
+  it('survives changes of the coding anywhere, in any windows, and is then a codec of the last one', () => {
+    const step = fc.record({
+      piece: fc.uint8Array({ maxLength: 300, max: 7 }),
+      flush: fc.constantFrom<FlushKind>('none', 'partial', 'sync', 'full', 'block'),
+      window: fc.integer({ min: 1, max: 200 }),
+      params: fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 4 })),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), fc.boolean(), (steps, finishes) => {
+        const deflater = open();
+        const parts = steps.map(({ piece, flush, window, params }) => {
+          deflater.params(...params);
+          return deflateBy(deflater, piece, flush, { segment: 100, window });
+        });
+        if (finishes) {
+          const all = Buffer.concat([...parts, deflateBy(deflater, new Uint8Array(0))]);
+          const expected = Buffer.concat(steps.map(({ piece }) => piece));
+          expect(inflateRawSync(all).equals(expected)).toBe(true);
+        }
+        const [level, strategy] = steps.at(-1)!.params;
+        expect(deflater.options).toMatchObject({ level, strategy });
+        deflater.reset();
+        const sample = SAMPLES.prose!.subarray(0, 5000);
+        expect(deflateBy(deflater, sample).equals(packed(sample, { level, strategy }))).toBe(true);
+        deflater.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('a change that no write has met before a reset holds after it', () => {
+    const deflater = open();
+    deflater.write(SAMPLES.prose!.subarray(0, 3000), new Uint8Array(10), 'none');
+    deflater.params(1, 2);
+    deflater.reset();
+    const expected = packed(SAMPLES.prose!, { level: 1, strategy: 2 });
+    expect(deflateBy(deflater, SAMPLES.prose!).equals(expected)).toBe(true);
+    deflater.close();
+    expect(() => deflater.reset()).toThrow('after close');
+  });
+
   it('a finished stream refuses more input, and a closed one everything', () => {
     const deflater = open();
     deflateBy(deflater, SAMPLES.prose!);

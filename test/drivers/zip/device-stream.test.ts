@@ -8,54 +8,12 @@ import { CONTEXT_OUTPUT_LEFT, zipStatus } from '../../../drivers/zip/layout.js';
 import { limits } from '../../../src/base/limits.js';
 import type { DeviceModel } from '../../../src/hw/device-model.js';
 import { noise, prose } from './codec-streams.js';
-import { type Answer, type Ask, HEADS, KINDS, ZipBench } from './device-bench.js';
+import { type Answer, HEADS, KINDS, ZipBench } from './device-bench.js';
+import { BUFFER, Session } from './device-session.js';
 
 const encode = { raw: deflateRawSync, zlib: deflateSync, gzip: gzipSync };
 const decode = { raw: inflateRawSync, zlib: inflateSync, gzip: gunzipSync };
-const BUFFER = 0x7000;
 const NOTHING = new Uint8Array(0);
-
-interface Turn {
-  readonly input: Uint8Array;
-  readonly room?: number;
-  /** What follows the input: kind of flush + 1, or finish. */
-  readonly flush?: number | 'finish';
-}
-
-/** One stream on a bench. */
-class Session {
-  #isNew = true;
-  readonly #bench: ZipBench;
-  readonly #ask: Ask;
-
-  constructor(bench: ZipBench, ask: Ask) {
-    this.#bench = bench;
-    this.#ask = ask;
-  }
-
-  send({ input, room = 1 << 18, flush = 0 }: Turn): Answer {
-    const ending = flush === 'finish' ? { finish: 1 } : { finish: 0, flush };
-    const fields = { stateful: 1, streamNew: Number(this.#isNew), streamBuffer: BUFFER, ...ending };
-    this.#isNew = false;
-    return this.#bench.ask({ ...this.#ask, input, room, fields: { ...fields, ...this.#ask.fields } });
-  }
-
-  /** Sends a turn again and again with what is left of it, until no output is due. */
-  drain(turn: Turn): Buffer {
-    const parts: Buffer[] = [];
-    let left = turn.input;
-    for (;;) {
-      const answer = this.send({ ...turn, input: left });
-      expect(answer.strayBytes).toBe(0);
-      parts.push(answer.output);
-      left = left.subarray(answer.consumed);
-      if (answer.context !== CONTEXT_OUTPUT_LEFT) {
-        expect(left.length).toBe(0);
-        return Buffer.concat(parts);
-      }
-    }
-  }
-}
 
 /** Decodes `input` in pieces of `cut` bytes into rooms of `room` bytes. */
 function decodeInPieces(session: Session, input: Uint8Array, sizes: { cut: number; room: number }): Buffer {

@@ -18,6 +18,21 @@ describe('a pool', () => {
     expect(p.takeDeflater(options)).not.toBe(first);
   });
 
+  it('hands a deflater whose coding was changed out for the later coding, never for the one it had', () => {
+    const p = pool();
+    const changed = p.takeDeflater(options);
+    const output = new Uint8Array(200);
+    changed.write(bytes, output, 'sync');
+    changed.params(0, 2);
+    p.giveDeflater(changed);
+    expect(p.takeDeflater(options)).not.toBe(changed);
+    const later = { ...options, level: 0, strategy: 2 };
+    const again = p.takeDeflater(later);
+    expect(again).toBe(changed);
+    again.write(bytes, output, 'finish');
+    expect(Buffer.from(output.subarray(0, again.produced)).equals(deflateRawSync(bytes, later))).toBe(true);
+  });
+
   it('hands an inflater out again for the same window only', () => {
     const p = pool();
     const first = p.takeInflater({ windowBits: 15 });

@@ -135,6 +135,18 @@ describe('a stream of requests', () => {
       }
     }
   });
+
+  it('goes on with the SQEs of another coding, and ends whatever flush is named with the end', () => {
+    const [plain, stored] = [6, 0].map((level) => prepared('compress', { format: 'deflate-raw', level }));
+    const [one, other] = [prose(3000), prose(900)];
+    const stream = { state: 64, final: false };
+    const first = bench.send(plain!.stream!.format, one, { ...stream, streamNew: true, flush: 2 });
+    const last = bench.send(stored!.stream!.format, other, { ...stream, final: true, flush: 4 });
+    expect([first.verdict, last.verdict]).toEqual(['ok', 'ok']);
+    expect(last.output.includes(Buffer.from(other))).toBe(true);
+    const whole = inflateRawSync(Buffer.concat([first.output, last.output]));
+    expect(whole.equals(Buffer.concat([one, other]))).toBe(true);
+  });
 });
 
 describe('a parameter', () => {

@@ -1,0 +1,62 @@
+/**
+ * One call of the library from its start to its answer, whichever way it takes: what ends it early, what is told of
+ * it, and that it is answered exactly once.
+ */
+import { err, type Result } from 'neverthrow';
+import type { WdError } from '../src/base/errors.js';
+import { watchAbort } from './abort.js';
+import { aborted, deadlineExceeded } from './failures.js';
+import type { CallOptions } from './options.js';
+import type { WdOutput } from './output.js';
+import type { Prepared } from './prepared.js';
+
+/** Whoever asked is told. */
+export type Settle = (result: Result<WdOutput, WdError>) => void;
+
+export class Call {
+  readonly prepared: Prepared;
+  readonly options: CallOptions;
+  /** Why it takes the way that it takes. */
+  reason: string;
+  /** Frees what the way holds once the call was cancelled; set by the way. */
+  onCancel: (() => void) | null = null;
+  /** Why it was cancelled, null while it was not. */
+  cancelled: WdError | null = null;
+  #settle: Settle | null;
+  #stopWatching: (() => void) | null = null;
+  #deadline: NodeJS.Timeout | null = null;
+
+  constructor(prepared: Prepared, options: CallOptions, reason: string, settle: Settle) {
+    this.prepared = prepared;
+    this.options = options;
+    this.reason = reason;
+    this.#settle = settle;
+    const { signal, deadlineMs } = options;
+    if (signal !== null) this.#stopWatching = watchAbort(signal, () => this.#cancel(aborted(signal.reason)));
+    if (deadlineMs !== null) {
+      this.#deadline = setTimeout(() => this.#cancel(deadlineExceeded(deadlineMs)), deadlineMs).unref();
+    }
+  }
+
+  /** Whether it was answered. */
+  get settled(): boolean {
+    return this.#settle === null;
+  }
+
+  /** Answers it; only the first answer counts. */
+  settle(result: Result<WdOutput, WdError>): void {
+    const settle = this.#settle;
+    if (settle === null) return;
+    this.#settle = null;
+    this.#stopWatching?.();
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    settle(result);
+  }
+
+  /** The caller is told now; what is in a queue comes back later. */
+  #cancel(error: WdError): void {
+    this.cancelled = error;
+    this.settle(err(error));
+    this.onCancel?.();
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Options of node:zlib in the words of the library, or why a device cannot honour them. Node has judged them before:
+ * what arrives here is valid, and nothing is refused, only left to Node.
+ */
+import { constants, type ZlibOptions } from 'node:zlib';
+import type { CompressOptions, DecompressOptions } from '../options.js';
+import type { Kind } from './kinds.js';
+
+/** What to ask a device for; a string says why it cannot be asked. */
+export type Coding = CompressOptions | DecompressOptions | string;
+
+const { Z_BLOCK } = constants;
+const LEVEL_DEFAULT = 6;
+const WINDOW_BITS = { default: 15, min: 9 } as const;
+const MEM_LEVEL_DEFAULT = 8;
+/** Where zlib cuts stored blocks depends on the room of each of its calls, and those are Node's. */
+const LEVEL_0 = 'level 0 only copies, which no device does better';
+
+/** What `options` ask a device for. */
+export function codingOf(kind: Kind, options: ZlibOptions): Coding {
+  if (options.dictionary !== undefined) return 'the device takes no dictionary';
+  return kind.op === 'compress' ? encoding(kind, options) : decoding(kind, options);
+}
+
+function encoding({ format }: Kind, options: ZlibOptions): Coding {
+  const windowBits = whole(options.windowBits, WINDOW_BITS.default);
+  if (windowBits < WINDOW_BITS.min) return 'the device has no window of 256 bytes';
+  const level = levelOf(options.level);
+  if (level === 0) return LEVEL_0;
+  return {
+    format: format as NonNullable<CompressOptions['format']>,
+    level,
+    strategy: whole(options.strategy, 0),
+    memLevel: whole(options.memLevel, MEM_LEVEL_DEFAULT),
+    windowBits,
+  };
+}
+
+/** The level as the device has it: -1 is zlib's name for its default. */
+export function levelOf(level: unknown): number {
+  const given = whole(level, -1);
+  return given === -1 ? LEVEL_DEFAULT : given;
+}
+
+/** A number as Node's native side takes it: fractions are cut off, and what is none has its default. */
+export function whole(value: unknown, fallback: number): number {
+  // Adding zero turns -0 into 0.
+  return typeof value === 'number' && !Number.isNaN(value) ? Math.trunc(value) + 0 : fallback;
+}
+
+function decoding({ format }: Kind, { windowBits, flush, finishFlush }: ZlibOptions): Coding {
+  // 0 takes the window from the header, which says 15 at most, and so does the device.
+  if (whole(windowBits, WINDOW_BITS.default) % WINDOW_BITS.default !== 0) {
+    return 'the device decodes with the largest window only';
+  }
+  if (flush === Z_BLOCK || finishFlush === Z_BLOCK) return 'the device does not stop at the ends of blocks';
+  return { format };
+}

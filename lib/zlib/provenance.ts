@@ -1,0 +1,28 @@
+/**
+ * How results came about: Node's own results have no room for `via`, so it is kept beside them. An entry lives as long
+ * as the buffer or stream that it is about.
+ */
+import type { Via } from '../via.js';
+
+type Answer = Via | (() => Via | undefined);
+
+const answers = new WeakMap<object, Answer>();
+
+/** Remembers how `result` came about; a function is asked each time, for streams that change it. */
+export function recordVia(result: object, via: Answer): void {
+  answers.set(result, via);
+}
+
+/**
+ * How a result of an asynchronous call came about, or a stream's output so far: on a device or in software, and why.
+ * `undefined` for what did not come from here: results of `*Sync` functions, streams without a write yet.
+ */
+export function viaOf(result: object): Via | undefined {
+  const answer = answers.get(result);
+  return typeof answer === 'function' ? answer() : answer;
+}
+
+/** Software did it, for `reason`. */
+export function inSoftware(reason: string): Via {
+  return { path: 'software', attempts: 1, reason };
+}

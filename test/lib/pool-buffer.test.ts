@@ -1,0 +1,120 @@
+// Memory of the pool in a caller's hands: is it used where it is, and safe however it is handled?
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { PoolBuffer } from '../../lib/pool-buffer.js';
+import { limits } from '../../src/base/limits.js';
+import { MiB } from '../../src/base/units.js';
+import { type Library, openLibrary, sampleText } from './library-bench.js';
+
+let library: Library;
+beforeAll(async () => {
+  library = await openLibrary({ engines: 2 });
+});
+afterAll(() => library.pool.close());
+
+const text = sampleText(50_000);
+const alloc = async (bytes: number): Promise<PoolBuffer> => (await library.pool.alloc(bytes))._unsafeUnwrap();
+async function allocText(): Promise<PoolBuffer> {
+  const buffer = await alloc(text.length);
+  buffer.bytes.set(text);
+  return buffer;
+}
+
+test.each(['auto', 'device', 'software'] as const)('with route %s: both ends in the pool', async (route) => {
+  const [input, output] = [await allocText(), await alloc(text.length)];
+  const packed = (await library.pool.compress(input, { route, into: output }))._unsafeUnwrap();
+  expect(packed.data.buffer).toBe(output.bytes.buffer);
+  expect(packed.data.byteOffset).toBe(output.bytes.byteOffset);
+  expect(gunzipSync(packed.data).equals(text)).toBe(true);
+  const again = await alloc(text.length);
+  const part = output.subarray(0, packed.data.length);
+  const unpacked = (await library.pool.decompress(part, { route, into: again }))._unsafeUnwrap();
+  expect(unpacked.data.equals(text)).toBe(true);
+  for (const buffer of [input, output, again]) buffer.free();
+});
+
+test.each([
+  ['small, in software', 200],
+  ['one request', 40_000],
+  ['cut into blocks', 2 * MiB],
+])(
+  'into memory that is too small: OutputTooLarge, nothing beyond it is written (%s)',
+  async (_what, bytes) => {
+    const whole = await alloc(1000);
+    whole.bytes.fill(0x5a);
+    const input = sampleText(bytes);
+    const result = await library.pool.compress(input, { into: whole.subarray(0, 60), level: 0 });
+    expect(result._unsafeUnwrapErr()).toMatchObject({ kind: 'OutputTooLarge', limitBytes: 60 });
+    expect(whole.bytes.subarray(60).every((byte) => byte === 0x5a)).toBe(true);
+    whole.free();
+  },
+);
+
+test('exactly enough is enough', async () => {
+  const { length } = (await library.pool.compress(text))._unsafeUnwrap().data;
+  const room = await alloc(length);
+  expect((await library.pool.compress(text, { into: room }))._unsafeUnwrap().data.length).toBe(length);
+  room.free();
+});
+
+test('freed while a request uses it: the request ends as if nothing had happened, the next one is refused', async () => {
+  const [input, output] = [await allocText(), await alloc(text.length)];
+  const call = library.pool.compress(input, { into: output, route: 'device' });
+  input.free();
+  output.free();
+  const other = await alloc(text.length);
+  other.bytes.fill(1);
+  expect(gunzipSync((await call)._unsafeUnwrap().data).equals(text)).toBe(true);
+  expect((await library.pool.compress(input))._unsafeUnwrapErr().kind).toBe('InvalidState');
+  expect((await library.pool.compress(text, { into: output }))._unsafeUnwrapErr().kind).toBe('InvalidState');
+  expect(() => input.free()).not.toThrow();
+  other.free();
+});
+
+test('of another pool: refused by name', async () => {
+  const other = (await openLibrary()).pool;
+  const buffer = (await other.alloc(5000))._unsafeUnwrap();
+  for (const call of [library.pool.compress(buffer), library.pool.compress(text, { into: buffer })])
+    expect((await call)._unsafeUnwrapErr().message).toContain('another pool');
+  await other.close();
+  expect((await other.alloc(10))._unsafeUnwrapErr().kind).toBe('InvalidState');
+});
+
+test('a cancelled request gives the memory back only when the device has let go of it', async () => {
+  const controller = new AbortController();
+  const [input, output] = [await allocText(), await alloc(text.length)];
+  const call = library.pool.compress(input, { into: output, route: 'device', signal: controller.signal });
+  controller.abort();
+  expect((await call)._unsafeUnwrapErr().kind).toBe('Aborted');
+  for (const buffer of [input, output]) buffer.free();
+  const reused = await alloc(text.length);
+  reused.bytes.fill(0x33);
+  for (let i = 0; i < 20; i++) await library.pool.describe();
+  expect(reused.bytes.every((byte) => byte === 0x33)).toBe(true);
+  reused.free();
+});
+
+test.each([0, -1, 1.5, Number.NaN, limits.REQUEST_BYTES_MAX + 1, '5', null, undefined, 10n])(
+  'alloc(%s) is refused',
+  async (bytes) => {
+    const refused = (await library.pool.alloc(bytes as number))._unsafeUnwrapErr();
+    expect(refused).toMatchObject({ kind: 'InvalidArgument', argument: 'bytes' });
+  },
+);
+
+test('more than there is: Busy, and after a free there is room again', async () => {
+  const { pool } = await openLibrary();
+  const taken: PoolBuffer[] = [];
+  for (;;) {
+    const more = await pool.alloc(8 * MiB);
+    if (more.isErr()) {
+      expect(more.error).toMatchObject({ kind: 'Busy', retryable: true });
+      break;
+    }
+    taken.push(more.value);
+  }
+  expect(taken.length).toBeGreaterThan(1);
+  taken.pop()!.free();
+  expect((await pool.alloc(8 * MiB)).isOk()).toBe(true);
+  await pool.close();
+});

@@ -1,0 +1,72 @@
+/**
+ * SQEs of any driver, from what its user driver says of them: a shape, and the ranges of one request.
+ */
+import type { Outcome, SqeFormat, Transfer } from '../../lib/user-driver.js';
+import { viewOf } from '../hw/ring-mock.js';
+
+/** A word of an SQE, modulo its length, and what stands there. */
+export interface WrongWord {
+  readonly word: number;
+  readonly value: number;
+}
+
+/** An SQE as the user driver writes it, of what is not zero in `given`. */
+export function sqeOf(format: SqeFormat, given: Partial<Transfer>): Uint8Array {
+  const sqe = new Uint8Array(format.template.buffer.slice(0));
+  format.fill(viewOf(sqe), 0, { ...NO_TRANSFER, ...given });
+  return sqe;
+}
+
+/**
+ * The same SQE with a word that says something else, unless that word says where or how much: a device may write into
+ * the queue's own rings if it is told so, and be at it for long.
+ */
+export function spoiltSqeOf(format: SqeFormat, given: Partial<Transfer>, wrong: WrongWord): Uint8Array {
+  const sqe = sqeOf(format, given);
+  const other = sqeOf(format, { ...given, ...ELSEWHERE });
+  const at = (wrong.word * 4) % sqe.length;
+  const isOfRange = viewOf(sqe).getUint32(at) !== viewOf(other).getUint32(at);
+  if (!isOfRange) viewOf(sqe).setUint32(at, wrong.value >>> 0, true);
+  return sqe;
+}
+
+/** What a completed SQE says. */
+export function outcomeOf(format: SqeFormat, sqe: Uint8Array): Outcome {
+  const outcome: Outcome = { ...NO_OUTCOME };
+  format.read(viewOf(sqe), 0, outcome);
+  return outcome;
+}
+
+const NO_TRANSFER: Transfer = {
+  tag: 0,
+  source: 0,
+  sourceBytes: 0,
+  destination: 0,
+  destinationBytes: 0,
+  dictionaryBytes: 0,
+  state: 0,
+  streamNew: false,
+  final: false,
+  flush: 0,
+  checksum: 0,
+  totalBytes: 0,
+};
+/** Ranges that differ in every word from those of any request here. */
+const ELSEWHERE = {
+  source: 2 ** 50 + 1,
+  destination: 2 ** 50 + 1,
+  state: 2 ** 50 + 1,
+  sourceBytes: 2 ** 24 + 1,
+  destinationBytes: 2 ** 24 + 1,
+};
+
+const NO_OUTCOME: Outcome = {
+  tag: 0,
+  verdict: 'ok',
+  status: 0,
+  consumed: 0,
+  produced: 0,
+  checksum: 0,
+  totalBytes: 0,
+  dataError: null,
+};

@@ -1,0 +1,85 @@
+/**
+ * Counts which way the asynchronous calls of a run took, so that a module that quietly does everything in software
+ * cannot pass for an accelerated one. Calls that go to software by design are counted by their cause.
+ */
+import type { Via } from '../../lib/via.js';
+import { limits } from '../../src/base/limits.js';
+
+/** What the options of a call say about its way. */
+interface WayOptions {
+  readonly dictionary?: unknown;
+  readonly info?: unknown;
+  readonly flush?: unknown;
+  readonly finishFlush?: unknown;
+  readonly windowBits?: unknown;
+  readonly level?: unknown;
+}
+
+const ACCELERATED = /^(?:de|in)flate(?:Raw)?$|^g(?:un)?zip$|^unzip$/i;
+
+export class Tally {
+  /** Calls that the device did. */
+  device = 0;
+  /** Calls that should have gone to the device and did not, by what `via` gives as the reason. */
+  readonly software = new Map<string, number>();
+  /** Calls that are made to go to software, by their cause. */
+  readonly byDesign = new Map<string, number>();
+  readonly #viaOf: (result: object) => Via | undefined;
+
+  constructor(viaOf: (result: object) => Via | undefined) {
+    this.#viaOf = viaOf;
+  }
+
+  /** Counts a call with callback whose answer was `results`; failed and small ones are not counted. */
+  call(name: string, [input, options]: readonly unknown[], [, result]: readonly unknown[]): void {
+    if (!ACCELERATED.test(name) || byteLengthOf(input) < limits.DEVICE_THRESHOLD_BYTES) return;
+    if (typeof result !== 'object' || result === null) return;
+    this.#note(name, (options ?? {}) as WayOptions, result);
+  }
+
+  /** Counts a stream that ended well; small ones are not counted. */
+  stream(name: string, options: unknown, stream: { readonly bytesWritten: number }): void {
+    if (!ACCELERATED.test(name) || stream.bytesWritten < limits.DEVICE_THRESHOLD_BYTES) return;
+    this.#note(name, (options ?? {}) as WayOptions, stream);
+  }
+
+  /** Share of the calls that could go to the device and did. */
+  get share(): number {
+    const software = [...this.software.values()].reduce((sum, count) => sum + count, 0);
+    return this.device / Math.max(1, this.device + software);
+  }
+
+  #note(name: string, options: WayOptions, result: object): void {
+    const cause = causeOf(name, options);
+    if (cause !== undefined) return increase(this.byDesign, cause);
+    const via = this.#viaOf(result);
+    if (via?.path === 'device') this.device += 1;
+    else increase(this.software, `${name}: ${via?.reason ?? 'no word of the way'}`);
+  }
+}
+
+/** Why a call goes to software by design; undefined when it has no reason to. */
+function causeOf(name: string, options: WayOptions): string | undefined {
+  for (const cause of ['dictionary', 'info', 'flush', 'finishFlush'] as const)
+    if (options[cause]) return cause;
+  const { windowBits, level } = options;
+  // Fractions are cut off.
+  if (typeof level === 'number' && Math.trunc(level) === 0 && isPacker(name)) return 'level 0';
+  if (windowBits === undefined || windowBits === 15 || windowBits === 0) return undefined;
+  if (isPacker(name)) return windowBits === 8 ? 'windowBits 8' : undefined;
+  return 'windowBits of a reader';
+}
+
+function isPacker(name: string): boolean {
+  return !/^(?:in|gun|unz)/i.test(name);
+}
+
+function byteLengthOf(input: unknown): number {
+  if (typeof input === 'string') return Buffer.byteLength(input);
+  const { byteLength } = (input ?? {}) as { byteLength?: unknown };
+  return typeof byteLength === 'number' ? byteLength : 0;
+}
+
+function increase(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
