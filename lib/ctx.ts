@@ -22,6 +22,7 @@ import type { Platform } from '../src/uapi/syscall.js';
 import type { OpenedQueue } from './devices.js';
 import type { Carrier, Flight } from './flight.js';
 import type { InFlightWindow } from './in-flight-window.js';
+import { newOutcome, newTransfer } from './scratch.js';
 import type { Outcome, Transfer } from './user-driver.js';
 import type { Via } from './via.js';
 
@@ -382,34 +383,4 @@ export class Ctx implements Carrier {
   #newTurn(nowNs = this.#platform.nowNs()): void {
     this.#turnEndsNs = nowNs + TURN_NS;
   }
-}
-
-function newTransfer(): Transfer {
-  return {
-    tag: 0,
-    source: 0,
-    sourceBytes: 0,
-    destination: 0,
-    destinationBytes: 0,
-    dictionaryBytes: 0,
-    state: 0,
-    streamNew: false,
-    final: true,
-    flush: 0,
-    checksum: 0,
-    totalBytes: 0,
-  };
-}
-
-function newOutcome(): Outcome {
-  return {
-    tag: 0,
-    verdict: 'ok',
-    status: 0,
-    consumed: 0,
-    produced: 0,
-    checksum: 0,
-    totalBytes: 0,
-    dataError: null,
-  };
 }

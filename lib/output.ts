@@ -1,6 +1,7 @@
-/** What a call answers. */
+/** The answer of every call, whichever way it took. */
 import type { Via } from './via.js';
 
+/** What a call answers. */
 export interface WdOutput {
   readonly data: Buffer;
   /** What the device, or the software in its place, reported: of the input when encoding. */

@@ -89,6 +89,11 @@ export class PoolBuffer {
     return ok(undefined);
   }
 
+  /** Kept beyond the `drop` to come, by whoever holds it. @internal */
+  retain(): void {
+    this.#allocation.hold();
+  }
+
   /** @internal */
   drop(): void {
     this.#allocation.drop();

@@ -184,7 +184,7 @@ export class Requests implements OneShotOwner {
   #handOver(request: OneShot, go: (input: Uint8Array) => void): void {
     const input = Buffer.from(request.input.view());
     // The next way drops it as this one does now.
-    request.call.options.into?.hold(this.memory);
+    request.call.options.into?.retain();
     this.#release(request);
     go(input);
   }

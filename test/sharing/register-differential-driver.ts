@@ -44,13 +44,21 @@ export async function underTest(driver: MachineDriver): Promise<DriverUnderTest>
   const plain = prose(INPUT_BYTES / 2);
   const outputs = prepared.flatMap((operation) => outputOf(operation, plain));
   const members = outputs.flatMap((output) => prepared.flatMap((operation) => memberOf(operation, output)));
+  const formats = [...prepared.flatMap(formatsOf), ...members.flatMap((member) => member.formats)];
   return {
     // Rings so short that they go round.
     driver: { ...driver, kernelDriver: { ...driver.kernelDriver, sqDepth: 4, cqDepth: 4 } },
     registers: driver.device.registers,
-    formats: [...prepared.flatMap(formatsOf), ...members.flatMap(({ formats }) => formats)],
+    formats: formats.length > 0 ? formats : [emptyFormat(driver.device.sqeBytes)],
     inputs: [plain, patternOf(INPUT_BYTES), ...members.map(({ bytes }) => bytes)].slice(0, INPUTS_MAX),
   };
+}
+
+/** What is left to be tried where no operation can be prepared without parameters: SQEs of zeros, and what is not. */
+function emptyFormat(sqeBytes: number): SqeFormat {
+  const template = new Int32Array(sqeBytes / 4);
+  const nothing = (): number => 0;
+  return { qcType: 0, sqeBytes, template, fill() {}, read() {}, outputRoom: nothing, expectedNs: nothing };
 }
 
 function formatsOf({ oneShot, blocks, stream }: Operation): SqeFormat[] {

@@ -120,9 +120,8 @@ async function nobodyCanTell(tested: DriverUnderTest, numRuns: number): Promise<
     }),
     { numRuns, includeErrorInReport: true },
   );
-  console.log(total);
   expect(Math.min(total.switches, total.emulated, total.completions)).toBeGreaterThan(numRuns);
-  expect(total.left).toBeGreaterThan(0);
+  if (tested.driver.device.preemption !== 'none') expect(total.left).toBeGreaterThan(0);
 }
 
 const drivers = await driversInTree();

@@ -33,10 +33,13 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     imports: ['base', 'uapi', 'user door'],
     packages: [
       'neverthrow',
+      'node:async_hooks',
       'node:buffer',
       'node:crypto',
+      'node:diagnostics_channel',
       'node:events',
       'node:os',
+      'node:perf_hooks',
       'node:stream',
       'node:util/types',
       'node:zlib',

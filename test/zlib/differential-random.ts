@@ -104,7 +104,10 @@ const widths = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ 
   maxLength: 5,
 });
 
-/** The steps between two writes. Parameters are settled: node's own threads race otherwise. */
+/**
+ * The steps between two writes. Parameters are settled: node's own threads race otherwise. They do not go to level 0,
+ * where zlib cuts its blocks by the room of each call (see the tables).
+ */
 const between = (compressor: boolean): fc.Arbitrary<readonly Step[]> => {
   const flush = fc.tuple(fc.constant('flush' as const), fc.constantFrom(undefined, 0, 1, 2, 3, 5));
   const always: fc.Arbitrary<readonly Step[]>[] = [
@@ -116,7 +119,7 @@ const between = (compressor: boolean): fc.Arbitrary<readonly Step[]> => {
     fc.constant([['pause'], ['resume']]),
   ];
   const params = fc
-    .tuple(fc.integer({ min: -1, max: 9 }), fc.integer({ min: 0, max: 4 }))
+    .tuple(fc.constantFrom(-1, 1, 2, 3, 4, 5, 6, 7, 8, 9), fc.integer({ min: 0, max: 4 }))
     .map(([level, strategy]): Step[] => [['params', level, strategy], ['settle']]);
   return fc.oneof(...always, ...(compressor ? [params, params] : []));
 };
