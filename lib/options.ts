@@ -91,7 +91,7 @@ export interface CallOptions {
 /** Their names: what is remembered of a set of options leaves them out. */
 export const CALL_OPTIONS: ReadonlySet<string> = new Set(['signal', 'deadlineMs', 'into']);
 
-export const NO_CALL_OPTIONS: CallOptions = { signal: null, deadlineMs: null, into: null };
+const NO_CALL_OPTIONS: CallOptions = { signal: null, deadlineMs: null, into: null };
 
 /** Checks what belongs to one call; the others are left to `checkOptions`. */
 export function checkCallOptions(options: unknown): Result<CallOptions, InvalidArgument> {

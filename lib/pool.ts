@@ -117,8 +117,15 @@ export class Pool {
       grown: () => {},
       of: new DmaMemory(source.platform, source.memoryLimitBytes, () => memory.grown()),
     };
-    await memory.of.grow();
+    if (!(await memory.of.grow())) return err(await Pool.#withoutMemory(source));
     return ok(new Pool(source, devices.value, memory));
+  }
+
+  /** A pool that has no memory at all could only wait for ever. */
+  static async #withoutMemory({ platform, end }: PoolSource): Promise<WdError> {
+    await platform.exit();
+    await end();
+    return invalidState('the machine has no memory left for another pool; close one, or give it more memory');
   }
 
   /**

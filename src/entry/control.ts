@@ -16,6 +16,7 @@ export type { Phase, SwitchPayer } from '../coproc/scheduler-parts.js';
 export type { CoprocSnapshot, VcoprocSnapshot } from '../coproc/snapshot.js';
 export type { SwitchSnapshot } from '../coproc/switch-statistics.js';
 export type { VcoprocState } from '../coproc/vcoproc.js';
+export type { VcpuPattern } from '../coproc/vcpu.js';
 export type { FaultModel } from '../hw/fault-model.js';
 export { builtinPolicies } from '../machine/builtin-policies.js';
 export type { DomainsSetup } from '../machine/config-domains.js';

@@ -11,6 +11,7 @@ import { InlineMachine, type InlineMachineOptions } from '../machine/inline/inli
 import type { MachineDriver } from '../machine/machine-driver.js';
 import { ThreadedMachine, type ThreadedMachineOptions } from '../machine/threaded/threaded-machine.js';
 
+export type { ProcessorState } from '../machine/inline/domain-processors.js';
 export type { InlinePlatform } from '../machine/inline/inline-platform.js';
 export type { InstanceConfig, MachineConfig } from '../machine/machine-config.js';
 export type { ProcessSettings } from '../machine/process-settings.js';

@@ -38,13 +38,18 @@ export interface Request {
 /** One step. Registers are indices into the table; one more than there are is far from all of them. */
 export type Step =
   | { readonly kind: 'accesses'; readonly registers: Pair; readonly accesses: readonly Access[] }
-  /** So many writes to two registers in turn: they cannot be merged, and are too many to be stacked. */
+  /** So many writes to two registers in turn: they cannot be merged, and may be too many to be stacked. */
   | { readonly kind: 'flood'; readonly registers: Pair; readonly count: number }
   | { readonly kind: 'request'; readonly request: Request; readonly looks: readonly number[] }
   /** The others go on for so many turns. */
   | { readonly kind: 'idle'; readonly turns: number };
 
 const register = fc.nat(40);
+/** One register twice: what follows one another to it may be merged. */
+const pair = fc.oneof(
+  fc.tuple(register, register),
+  register.map((index): Pair => [index, index]),
+);
 const value = fc.oneof(fc.nat(255), fc.nat(0xffff_ffff), fc.maxSafeNat());
 const access: fc.Arbitrary<Access> = fc.record({
   op: fc.constantFrom('read', 'write'),
@@ -78,16 +83,16 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant('accesses' as const),
-      registers: fc.tuple(register, register),
+      registers: pair,
       accesses: fc.array(access, { minLength: 1, maxLength: 5 }),
     }),
   },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('flood' as const),
-      registers: fc.tuple(register, register),
-      count: fc.integer({ min: 2, max: limits.STACKED_WRITES + 20 }),
+      registers: pair,
+      count: fc.oneof(fc.integer({ min: 2, max: 5 }), fc.nat(limits.STACKED_WRITES + 20)),
     }),
   },
   {

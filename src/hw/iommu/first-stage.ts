@@ -35,12 +35,9 @@ const TABLE_WRITE = 3;
 const { done, pageFault } = Outcome;
 const { invalid, pointer } = EntryKind;
 const { U: USER, G: GLOBAL } = Pte;
-const PERMISSION_BITS = PERMISSIONS;
+const USER_ACCESSED = Pte.U | Pte.A;
 const READ = Need.read;
 const NONE = Cause.none;
-const PAGE_FAULTS = PageFaults;
-const GUEST_PAGE_FAULTS = GuestPageFaults;
-const ACCESS_FAULTS = AccessFaults;
 
 /** Who asks, and for what. Filled by the translator once per request. */
 export class FirstStageAccess {
@@ -88,7 +85,7 @@ export class FirstStage {
     access: FirstStageAccess,
   ): number {
     const extension = high >> 6;
-    if (extension !== 0 && extension !== -1) return PAGE_FAULTS[access.intent];
+    if (extension !== 0 && extension !== -1) return PageFaults[access.intent];
     const walk = this.#walk;
     // Virtual page number in its 27 meaningful bits.
     const page = ((high & 0x7f) << 20) | (low >>> 12);
@@ -107,32 +104,32 @@ export class FirstStage {
   #descend(device: DeviceContext, access: FirstStageAccess): number {
     const walk = this.#walk;
     const memory = this.#memory;
-    let lowestKnown = walk.level;
+    const lowestKnown = walk.level;
+    const enough = access.need | USER_ACCESSED;
     let attempts = MARK_ATTEMPTS;
     for (;;) {
       const { page, level, table } = walk;
-      if (table >= this.#memoryPages) return ACCESS_FAULTS[access.intent];
+      if (table >= this.#memoryPages) return AccessFaults[access.intent];
       const address = addressIn(table, ((page >>> (9 * level)) & 0x1ff) * 8);
       const low = memory.load32(address);
       const high = memory.load32(address + 4);
       const kind = kindOf(low, high, level);
-      if (kind === invalid) return PAGE_FAULTS[access.intent];
-      if (level < lowestKnown) {
-        this.#walkCache.fill(walk);
-        lowestKnown = level;
-      }
+      if (kind === invalid) return PageFaults[access.intent];
+      if (level < lowestKnown) this.#walkCache.fill(walk);
       if (kind === pointer) {
         const unreachable = this.#enter(device, low, high, access.intent);
         if (unreachable !== NONE) return unreachable;
         continue;
       }
-      if (!isPermitted(low, access)) return PAGE_FAULTS[access.intent];
-      const cause = this.#mark(device, address, low, access);
+      this.leaf = low;
+      // Most leaves permit the access and are marked already.
+      const isEnough = (low & enough) === enough && !access.supervisor;
+      const cause = isEnough ? NONE : this.#admit(device, address, low, access);
       if (cause === CHANGED && --attempts > 0) continue;
       this.global = walk.global || (low & GLOBAL) !== 0;
       this.page = leafPage(low, high, level, page);
       this.shift = leafShift(high, level);
-      return cause === CHANGED ? PAGE_FAULTS[access.intent] : cause;
+      return cause === CHANGED ? PageFaults[access.intent] : cause;
     }
   }
 
@@ -156,7 +153,12 @@ export class FirstStage {
     walk.table = second.table;
     if (outcome === done) return NONE;
     this.guestOffset = TABLE_READ;
-    return outcome === pageFault ? GUEST_PAGE_FAULTS[intent] : ACCESS_FAULTS[intent];
+    return outcome === pageFault ? GuestPageFaults[intent] : AccessFaults[intent];
+  }
+
+  /** Whether the leaf `low` at `address` permits the access; marks it if so. Answers a cause, or `CHANGED`. */
+  #admit(device: DeviceContext, address: number, low: number, access: FirstStageAccess): number {
+    return isPermitted(low, access) ? this.#mark(device, address, low, access) : PageFaults[access.intent];
   }
 
   /**
@@ -167,23 +169,23 @@ export class FirstStage {
     const marks = missingMarks(low, need);
     this.leaf = low | marks;
     if (marks === 0) return NONE;
-    if (!device.marksFirstStage) return PAGE_FAULTS[intent];
+    if (!device.marksFirstStage) return PageFaults[intent];
     // The table was read as a page that is only read; now it is written, and dirty like any other page.
     const { guestTable } = this.#walk;
     const outcome = this.#secondStage.translate(device, guestTable, Need.write);
     if (outcome === pageFault) {
       this.guestPage = guestTable;
       this.guestOffset = TABLE_WRITE;
-      return GUEST_PAGE_FAULTS[intent];
+      return GuestPageFaults[intent];
     }
-    if (outcome !== done) return ACCESS_FAULTS[intent];
+    if (outcome !== done) return AccessFaults[intent];
     return mark(this.#memory, address, low, marks) ? NONE : CHANGED;
   }
 }
 
 /** Whether the leaf `low` permits the access, accessed and dirty bits aside. */
 function isPermitted(low: number, access: FirstStageAccess): boolean {
-  if ((access.need & PERMISSION_BITS & ~low) !== 0) return false;
+  if ((access.need & PERMISSIONS & ~low) !== 0) return false;
   const userPage = (low & USER) !== 0;
   if (!access.supervisor) return userPage;
   return !userPage || (access.supervisorMayUseUserPages && access.intent !== Intent.execute);

@@ -56,8 +56,19 @@ const RANGE_MARK = 8;
 const RANGE_MASK = 15;
 const RANGE_SHIFT = 16;
 
+/** Where the high word says more than a page number: a range, or reserved bits. */
+const HIGH_SPECIAL_SHIFT = 22;
+/** What the eight flags of an entry alone say, level by level. */
+const KIND_OF_FLAGS = Uint8Array.from({ length: 3 * 256 }, (_, index) => judge(index & 0xff, 0, index >> 8));
+
 /** Judges the entry (`low`, `high`) found at `level` (0 holds 4 KiB pages), permissions aside. */
 export function kindOf(low: number, high: number, level: number): number {
+  const kind = KIND_OF_FLAGS[(level << 8) + (low & 0xff)]!;
+  const isPlain = high >>> HIGH_SPECIAL_SHIFT === 0 && (level === 0 || kind !== leaf);
+  return isPlain ? kind : judge(low, high, level);
+}
+
+function judge(low: number, high: number, level: number): number {
   if ((low & V) === 0 || (low & READ_WRITE) === W || (high & HIGH_RESERVED) !== 0) return invalid;
   if (isRange(high) && (level !== 0 || ((low >>> 10) & RANGE_MASK) !== RANGE_MARK)) return invalid;
   if ((low & READ_EXECUTE) === 0) return level === 0 || (low & POINTER_FORBIDS) !== 0 ? invalid : pointer;
@@ -82,7 +93,7 @@ export function ppnAt0(low: number, high: number): number {
 export function leafPage(low: number, high: number, level: number, pageLow: number): number {
   const ppn = ppnAt10(low, high);
   if (isRange(high)) return ppn - RANGE_MARK + (pageLow & RANGE_MASK);
-  return ppn + (pageLow & ((1 << (9 * level)) - 1));
+  return level === 0 ? ppn : ppn + (pageLow & ((1 << (9 * level)) - 1));
 }
 
 /** log2 of the bytes that the leaf covers. */

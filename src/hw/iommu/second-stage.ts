@@ -28,7 +28,9 @@ export const Outcome = { done: 0, pageFault: 1, accessFault: 2, again: 3 } as co
 // What a module imports or exports is looked up at every use; what is its own is a constant of the code.
 const { done, pageFault, accessFault, again } = Outcome;
 const { invalid, pointer } = EntryKind;
+/** Every access of the second stage is a user access. */
 const USER = Pte.U;
+const USER_ACCESSED = Pte.U | Pte.A;
 const PERMISSION_BITS = PERMISSIONS;
 const TOP = TOP_LEVEL;
 
@@ -76,7 +78,8 @@ export class SecondStage {
     const walk = this.#walk;
     const { page } = walk;
     let { level, table } = walk;
-    let lowestKnown = level;
+    const lowestKnown = level;
+    const enough = need | USER_ACCESSED;
     let attempts = MARK_ATTEMPTS;
     for (;;) {
       const index = indexOf(page, level);
@@ -87,10 +90,7 @@ export class SecondStage {
       const high = memory.load32(address + 4);
       const kind = kindOf(low, high, level);
       if (kind === invalid) return pageFault;
-      if (level < lowestKnown) {
-        this.#walkCache.fill(walk);
-        lowestKnown = level;
-      }
+      if (level < lowestKnown) this.#walkCache.fill(walk);
       if (kind === pointer) {
         level -= 1;
         table = tableAt10(low, high);
@@ -98,29 +98,28 @@ export class SecondStage {
         walk.table = table;
         continue;
       }
-      const outcome = this.#admit(context, need, address, low);
+      this.leaf = low;
+      // Most leaves permit the access and are marked already.
+      const outcome = (low & enough) === enough ? done : this.#admit(context, need, address, low);
       if (outcome === again && --attempts > 0) continue;
-      this.#answer(leafPage(low, high, level, page));
+      const ppn = leafPage(low, high, level, page);
+      this.ppn = ppn;
+      this.table = tableOf(ppn);
       this.shift = leafShift(high, level);
       return outcome === done ? done : pageFault;
     }
   }
 
   #bare(page: number): number {
-    this.#answer(page);
+    this.ppn = page;
+    this.table = tableOf(page);
     this.shift = this.#bareShift;
     this.leaf = BARE_GRANT;
     return done;
   }
 
-  #answer(ppn: number): void {
-    this.ppn = ppn;
-    this.table = tableOf(ppn);
-  }
-
   /** Whether the leaf `low` at `address` permits the access; marks it if so. */
   #admit(context: DeviceContext, need: number, address: number, low: number): number {
-    // Every access of the second stage is a user access.
     if ((low & USER) === 0 || (need & PERMISSION_BITS & ~low) !== 0) return pageFault;
     const marks = missingMarks(low, need);
     this.leaf = low | marks;
