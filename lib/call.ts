@@ -4,6 +4,7 @@
  */
 import { err, type Result } from 'neverthrow';
 import type { WdError } from '../src/base/errors.js';
+import type { Platform } from '../src/uapi/syscall.js';
 import { watchAbort } from './abort.js';
 import { aborted, deadlineExceeded } from './failures.js';
 import type { CallOptions } from './options.js';
@@ -13,25 +14,44 @@ import type { Prepared } from './prepared.js';
 /** Whoever asked is told. */
 export type Settle = (result: Result<WdOutput, WdError>) => void;
 
+/** What a call is made from. */
+export interface CallParts {
+  readonly prepared: Prepared;
+  readonly options: CallOptions;
+  readonly inputBytes: number;
+}
+
 export class Call {
   readonly prepared: Prepared;
   readonly options: CallOptions;
   /** Why it takes the way that it takes. */
   reason: string;
+  /** Whether a signal or a deadline can end it. */
+  readonly isCancellable: boolean;
   /** Frees what the way holds once the call was cancelled; set by the way. */
   onCancel: (() => void) | null = null;
   /** Why it was cancelled, null while it was not. */
   cancelled: WdError | null = null;
+  readonly #inputBytes: number;
+  readonly #platform: Platform;
+  readonly #startNs: number;
   #settle: Settle | null;
   #stopWatching: (() => void) | null = null;
   #deadline: NodeJS.Timeout | null = null;
 
-  constructor(prepared: Prepared, options: CallOptions, reason: string, settle: Settle) {
+  /** Begins now, on the platform's clock. */
+  constructor(parts: CallParts, platform: Platform, settle: Settle) {
+    const { prepared, options, inputBytes } = parts;
     this.prepared = prepared;
     this.options = options;
-    this.reason = reason;
+    this.reason = '';
+    this.#inputBytes = inputBytes;
+    this.#platform = platform;
+    this.#startNs = platform.nowNs();
     this.#settle = settle;
     const { signal, deadlineMs } = options;
+    this.isCancellable = signal !== null || deadlineMs !== null;
+    if (!this.isCancellable) return;
     if (signal !== null) this.#stopWatching = watchAbort(signal, () => this.#cancel(aborted(signal.reason)));
     if (deadlineMs !== null) {
       this.#deadline = setTimeout(() => this.#cancel(deadlineExceeded(deadlineMs)), deadlineMs).unref();
@@ -43,14 +63,20 @@ export class Call {
     return this.#settle === null;
   }
 
-  /** Answers it; only the first answer counts. */
+  /** Answers it, and has it counted; only the first answer counts. */
   settle(result: Result<WdOutput, WdError>): void {
     const settle = this.#settle;
     if (settle === null) return;
     this.#settle = null;
+    if (this.isCancellable) this.#stopWaiting();
+    const { statistics } = this.prepared;
+    statistics.note(result, this.#inputBytes, this.#platform.nowNs() - this.#startNs);
+    settle(result);
+  }
+
+  #stopWaiting(): void {
     this.#stopWatching?.();
     if (this.#deadline !== null) clearTimeout(this.#deadline);
-    settle(result);
   }
 
   /** The caller is told now; what is in a queue comes back later. */

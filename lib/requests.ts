@@ -63,7 +63,7 @@ export class Requests implements OneShotOwner {
     const full = this.#admission.enter(input.length);
     if (full !== null) return this.#refuse(call, held, full);
     const request = new OneShot(this, call, start, new StagedInput(input, this.memory, held));
-    call.onCancel = () => this.#cancel(request);
+    if (call.isCancellable) call.onCancel = () => this.#cancel(request);
     request.group.launch(request);
   }
 

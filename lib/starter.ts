@@ -60,18 +60,13 @@ export class Starter {
   }
 
   #go(prepared: Prepared, input: StartInput, options: CallOptions, settle: Settle): void {
-    const { platform } = this.#parts;
-    const { statistics } = prepared;
     const inputBytes = input.bytes.length;
-    const startNs = platform.nowNs();
-    const counted: Settle = (result) => {
-      statistics.note(result, inputBytes, platform.nowNs() - startNs);
-      settle(result);
-    };
+    const call = new Call({ prepared, options, inputBytes }, this.#parts.platform, settle);
     const refusal = this.#refusal(input, options);
-    if (refusal !== null) return counted(err(refusal));
+    if (refusal !== null) return call.settle(err(refusal));
     const decision = decideRoute(prepared, inputBytes);
-    this.#send(new Call(prepared, options, decision.reason, counted), input, decision);
+    call.reason = decision.reason;
+    this.#send(call, input, decision);
   }
 
   #send(call: Call, { bytes, held }: StartInput, { way, reason }: RouteDecision): void {

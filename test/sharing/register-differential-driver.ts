@@ -16,6 +16,7 @@ export const INPUT_BYTES = 64 * KiB;
 /** Inputs of one driver. */
 export const INPUTS_MAX = 4;
 
+/** A driver, and what can be asked of its device. */
 export interface DriverUnderTest {
   readonly driver: MachineDriver;
   readonly registers: readonly RegisterSpec[];

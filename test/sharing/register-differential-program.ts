@@ -21,6 +21,7 @@ import type { SharingBench } from './sharing-bench.js';
 const POOL_BYTES = INPUTS_MAX * INPUT_BYTES;
 /** Memory of the domain of one program: no less can be had. */
 export const PROGRAM_BYTES = 2 * MiB;
+/** Where no device has a register. */
 const FAR_OFFSETS = [0x400, 0x1000, 2 ** 31, 2 ** 32 + 8, -4];
 /** Reading one of these changes nothing. */
 const QUIET: readonly RegisterAccess[] = ['RW', 'RO', 'W1C', 'live', 'doorbell'];
@@ -49,6 +50,7 @@ interface Flight {
   was: 'waiting' | 'loaded' | 'left';
 }
 
+/** One program on one vcoproc. */
 export class Program {
   readonly seen = newSeen();
   /** Accesses made while the context was not loaded. */

@@ -12,6 +12,7 @@ const NAME = 'rival';
 const IN_FLIGHT = 3;
 const REQUEST_NS = 300 * NS_PER_US;
 
+/** One domain with one queue that never runs dry while it has turns. */
 export class Rival {
   readonly #ring: RingMock;
   readonly #sqe: Uint8Array;

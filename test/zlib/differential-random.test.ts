@@ -43,18 +43,11 @@ test('random streams', async () => {
 });
 
 test('random streams, read when all is written', async () => {
-  const property = fc.asyncProperty(streams, ([className, options, steps]) =>
+  const property = fc.asyncProperty(streams, ([className, options, steps]) => {
     // Nothing is settled before somebody reads.
-    agree((zlib) =>
-      drive(
-        zlib,
-        className,
-        options,
-        steps.filter(([name]) => name === 'write' || name === 'end'),
-        'late',
-      ),
-    ),
-  );
+    const writes = steps.filter(([name]) => name === 'write');
+    return agree((zlib) => drive(zlib, className, options, [...writes, ['end']], 'late'));
+  });
   await fc.assert(property, { numRuns: RUNS / 3, seed });
 });
 
@@ -74,7 +67,7 @@ const LARGE: Record<string, Buffer> = {
 
 test.each(Object.entries(LARGE))('%s', async (_name, bytes) => {
   const rows: Record<string, Row> = {};
-  for (const name of ['gzip', 'gunzip', 'inflateRaw'])
+  for (const name of ['gzip', 'inflateRaw'])
     rows[name] = (zlib) => answered(zlib, name, inputFor(name, bytes), { level: 1 });
   for (const name of ['Gzip', 'Unzip'])
     rows[name] = (zlib) => drive(zlib, name, { level: 1 }, [['end', inputFor(name, bytes)]]);

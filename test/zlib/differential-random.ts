@@ -124,12 +124,13 @@ const between = (compressor: boolean): fc.Arbitrary<readonly Step[]> => {
   return fc.oneof(...always, ...(compressor ? [params, params] : []));
 };
 
-/** How it ends. */
-const ends: fc.Arbitrary<readonly Step[]> = fc.oneof(
-  { weight: 8, arbitrary: fc.constant<Step[]>([['end']]) },
-  { weight: 1, arbitrary: fc.constant<Step[]>([['settle'], ['close']]) },
-  { weight: 1, arbitrary: fc.constant<Step[]>([['destroy']]) },
-);
+/** How it ends. Node forgets the callback of a write that fails in a destroyed stream, so that only packing is cut short. */
+const ends = (compressor: boolean): fc.Arbitrary<readonly Step[]> =>
+  fc.oneof(
+    { weight: 8, arbitrary: fc.constant<Step[]>([['end']]) },
+    { weight: 1, arbitrary: fc.constant<Step[]>([['settle'], ['close']]) },
+    { weight: 1, arbitrary: fc.constant<Step[]>(compressor ? [['destroy']] : [['settle'], ['destroy']]) },
+  );
 
 /** A stream: class, options, and what is done to it. */
 export const streams: fc.Arbitrary<readonly [string, Record<string, unknown>, readonly Step[]]> = fc
@@ -139,7 +140,7 @@ export const streams: fc.Arbitrary<readonly [string, Record<string, unknown>, re
     const input = compressor ? contents : inputsOf(className);
     const doings = fc.array(between(compressor), { minLength: 1, maxLength: 6 });
     return fc
-      .tuple(input, widths, doings, ends)
+      .tuple(input, widths, doings, ends(compressor))
       .map(([bytes, cuts, steps, end]) => [...interleaved(bytes, cuts, steps), ...end])
       .chain((steps) => fc.tuple(fc.constant(className), streamOptions, fc.constant(shownShort(steps))));
   });

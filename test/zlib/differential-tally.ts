@@ -5,16 +5,8 @@
 import type { Via } from '../../lib/via.js';
 import { limits } from '../../src/base/limits.js';
 
-/** What the options of a call say about its way. */
-interface WayOptions {
-  readonly dictionary?: unknown;
-  readonly info?: unknown;
-  readonly flush?: unknown;
-  readonly finishFlush?: unknown;
-  readonly windowBits?: unknown;
-  readonly level?: unknown;
-}
-
+/** Options that a device honours; any other one, a misspelt one among them, sends the call to Node. */
+const FOR_DEVICE = ['level', 'windowBits', 'memLevel', 'strategy', 'chunkSize', 'maxOutputLength'];
 const ACCELERATED = /^(?:de|in)flate(?:Raw)?$|^g(?:un)?zip$|^unzip$/i;
 
 export class Tally {
@@ -34,13 +26,13 @@ export class Tally {
   call(name: string, [input, options]: readonly unknown[], [, result]: readonly unknown[]): void {
     if (!ACCELERATED.test(name) || byteLengthOf(input) < limits.DEVICE_THRESHOLD_BYTES) return;
     if (typeof result !== 'object' || result === null) return;
-    this.#note(name, (options ?? {}) as WayOptions, result);
+    this.#note(name, options, result);
   }
 
   /** Counts a stream that ended well; small ones are not counted. */
   stream(name: string, options: unknown, stream: { readonly bytesWritten: number }): void {
     if (!ACCELERATED.test(name) || stream.bytesWritten < limits.DEVICE_THRESHOLD_BYTES) return;
-    this.#note(name, (options ?? {}) as WayOptions, stream);
+    this.#note(name, options, stream);
   }
 
   /** Share of the calls that could go to the device and did. */
@@ -49,25 +41,29 @@ export class Tally {
     return this.device / Math.max(1, this.device + software);
   }
 
-  #note(name: string, options: WayOptions, result: object): void {
+  #note(name: string, options: unknown, result: object): void {
     const cause = causeOf(name, options);
     if (cause !== undefined) return increase(this.byDesign, cause);
     const via = this.#viaOf(result);
     if (via?.path === 'device') this.device += 1;
-    else increase(this.software, `${name}: ${via?.reason ?? 'no word of the way'}`);
+    else increase(this.software, via?.reason ?? 'no word of the way');
   }
 }
 
 /** Why a call goes to software by design; undefined when it has no reason to. */
-function causeOf(name: string, options: WayOptions): string | undefined {
-  for (const cause of ['dictionary', 'info', 'flush', 'finishFlush'] as const)
-    if (options[cause]) return cause;
-  const { windowBits, level } = options;
+function causeOf(name: string, options: unknown): string | undefined {
+  if (options === undefined || typeof options === 'function') return undefined;
+  if (Object.getPrototypeOf(options ?? 0) !== Object.prototype) return 'options that are no plain object';
+  const given = Object.entries(options as object).filter(([, value]) => value !== undefined);
+  const other = given.find(([option]) => !FOR_DEVICE.includes(option));
+  if (other !== undefined) return `option ${other[0]}`;
+  const { level, windowBits = 15 } = Object.fromEntries(given) as { level?: unknown; windowBits?: unknown };
   // Fractions are cut off.
-  if (typeof level === 'number' && Math.trunc(level) === 0 && isPacker(name)) return 'level 0';
-  if (windowBits === undefined || windowBits === 15 || windowBits === 0) return undefined;
-  if (isPacker(name)) return windowBits === 8 ? 'windowBits 8' : undefined;
-  return 'windowBits of a reader';
+  if (isPacker(name)) {
+    if (typeof level === 'number' && Math.trunc(level) === 0) return 'level 0';
+    return windowBits === 8 ? 'windowBits 8' : undefined;
+  }
+  return windowBits === 15 || windowBits === 0 ? undefined : 'windowBits of a reader';
 }
 
 function isPacker(name: string): boolean {

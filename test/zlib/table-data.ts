@@ -31,7 +31,7 @@ export const SIZES = [
 /** Text of a size that goes to the device. */
 export const TEXT = sampleText(20_000);
 /** Text that takes several chunks of output even when it is compressed. */
-export const LONG_TEXT = sampleText(300_000);
+export const LONG_TEXT = sampleText(200_000);
 /** Bytes that do not compress. */
 export const NOISE = randomBytes(20_000);
 

@@ -16,6 +16,13 @@ import { addressIn, pagesOf, tableAt0, tableAt10 } from './table-page.js';
 
 /** Values of ddtp's mode field. */
 export const DirectoryMode = { off: 0, bare: 1, oneLevel: 2, twoLevel: 3, threeLevel: 4 } as const;
+const MODE_MASK = 15;
+
+/** Mode of the directory, as software set it in the low word of ddtp. Modes that do not exist count as Off. */
+export function modeOf(ddtpLow: number): number {
+  const mode = ddtpLow & MODE_MASK;
+  return mode <= DirectoryMode.threeLevel ? mode : DirectoryMode.off;
+}
 
 /** What fsc holds in each kind of context. */
 export const FscMode = { bare: 0, sv39: 8, pd8: 1, pd17: 2, pd20: 3 } as const;
@@ -91,6 +98,8 @@ export class DeviceDirectory implements InspectedCache {
   readonly #slots: readonly DeviceContext[];
   readonly #caches: boolean;
   readonly counters = new CacheCounters();
+  /** The bits of tc that mean something here; 0 until the first context is loaded, when the extensions are settled. */
+  #knownControl = 0;
 
   /** The context found last; valid until the next `locate`. */
   context: DeviceContext;
@@ -106,8 +115,8 @@ export class DeviceDirectory implements InspectedCache {
     this.context = this.#slots[0]!;
   }
 
-  /** Looks `deviceId` up under `mode`, one of the three with a directory. Answers a cause. */
-  locate(generation: number, mode: number, deviceId: number): number {
+  /** Looks `deviceId` up under the low word of ddtp, whose mode is one with a directory. Answers a cause. */
+  locate(generation: number, ddtpLow: number, deviceId: number): number {
     const slot = this.#slots[deviceId & (this.#slots.length - 1)]!;
     this.context = slot;
     if (this.#caches) {
@@ -117,9 +126,9 @@ export class DeviceDirectory implements InspectedCache {
       }
       this.counters.missed(generation);
     }
-    if (exceedsMode(mode, deviceId)) return Cause.requestDisallowed;
+    if (exceedsMode(modeOf(ddtpLow), deviceId)) return Cause.requestDisallowed;
     slot.deviceId = -1;
-    const cause = this.#walk(slot, mode, deviceId);
+    const cause = this.#walk(slot, ddtpLow, deviceId);
     if (cause === Cause.none) {
       slot.deviceId = deviceId;
       slot.generation = generation;
@@ -134,15 +143,9 @@ export class DeviceDirectory implements InspectedCache {
     );
   }
 
-  /** The bits of tc that mean something here. */
-  #knownControl(): number {
-    return hasStallExtension(this.#registers) ? -1 : ~Tc.stall;
-  }
-
-  #walk(slot: DeviceContext, mode: number, deviceId: number): number {
-    const { at } = REGISTERS.ddtp;
-    let table = tableAt10(this.#registers.read32(at), this.#registers.read32(at + 4));
-    for (let level = mode - DirectoryMode.oneLevel; level > 0; level--) {
+  #walk(slot: DeviceContext, ddtpLow: number, deviceId: number): number {
+    let table = tableAt10(ddtpLow, this.#registers.read32(REGISTERS.ddtp.at + 4));
+    for (let level = modeOf(ddtpLow) - DirectoryMode.oneLevel; level > 0; level--) {
       const index = level === 2 ? (deviceId >>> 16) & 0xff : (deviceId >>> 7) & 0x1ff;
       if (table >= this.#memoryPages) return Cause.deviceDirectoryAccess;
       const address = addressIn(table, index * DIRECTORY_ENTRY.bytes);
@@ -158,7 +161,8 @@ export class DeviceDirectory implements InspectedCache {
 
   #load(slot: DeviceContext, address: number): number {
     const memory = this.#memory;
-    const tc = memory.load32(address) & this.#knownControl();
+    if (this.#knownControl === 0) this.#knownControl = hasStallExtension(this.#registers) ? -1 : ~Tc.stall;
+    const tc = memory.load32(address) & this.#knownControl;
     if ((tc & Tc.valid) === 0) return Cause.deviceEntryInvalid;
     const taReserved =
       (memory.load32(address + TA_AT) & TA_LOW_RESERVED) | memory.load32(address + TA_AT + 4);

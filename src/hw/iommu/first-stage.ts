@@ -121,7 +121,7 @@ export class FirstStage {
         if (unreachable !== NONE) return unreachable;
         continue;
       }
-      this.leaf = low;
+      this.leaf = low | 0;
       // Most leaves permit the access and are marked already.
       const isEnough = (low & enough) === enough && !access.supervisor;
       const cause = isEnough ? NONE : this.#admit(device, address, low, access);

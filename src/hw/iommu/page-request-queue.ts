@@ -3,7 +3,7 @@
  * the others are answered here, or vanish when nobody waits for an answer.
  */
 import { Cause, isRecorded, ResponseCode, Transaction } from './causes.js';
-import { DirectoryMode } from './device-directory.js';
+import { DirectoryMode, modeOf } from './device-directory.js';
 import type { FaultQueue, FaultQueueOptions } from './fault-queue.js';
 import { PAGE_RECORD } from './layouts.js';
 import { Append, RecordQueue } from './record-queue.js';
@@ -78,10 +78,11 @@ export class PageRequestQueue {
     const translator = this.#translator;
     translator.faultsDisabled = false;
     this.#answersWithPasid = false;
-    const mode = translator.mode();
+    const ddtpLow = translator.ddtpLow();
+    const mode = modeOf(ddtpLow);
     if (mode === DirectoryMode.off) return Cause.allInboundDisallowed;
     if (mode === DirectoryMode.bare) return Cause.requestDisallowed;
-    const cause = translator.locateDevice(this.#registers.generation(), mode, deviceId);
+    const cause = translator.locateDevice(this.#registers.generation(), ddtpLow, deviceId);
     if (cause !== Cause.none) return cause;
     this.#answersWithPasid = translator.device.answersWithPasid;
     return translator.device.enPri ? Cause.none : Cause.requestDisallowed;

@@ -91,9 +91,11 @@ export function ppnAt0(low: number, high: number): number {
 
 /** The page that the leaf (`low`, `high`) at `level` gives for a page whose number ends in `pageLow`. */
 export function leafPage(low: number, high: number, level: number, pageLow: number): number {
+  // A small page below 16 GiB, as nearly all are.
+  if ((high | level) === 0) return low >>> 10;
   const ppn = ppnAt10(low, high);
   if (isRange(high)) return ppn - RANGE_MARK + (pageLow & RANGE_MASK);
-  return level === 0 ? ppn : ppn + (pageLow & ((1 << (9 * level)) - 1));
+  return ppn + (pageLow & ((1 << (9 * level)) - 1));
 }
 
 /** log2 of the bytes that the leaf covers. */

@@ -98,7 +98,7 @@ export class SecondStage {
         walk.table = table;
         continue;
       }
-      this.leaf = low;
+      this.leaf = low | 0;
       // Most leaves permit the access and are marked already.
       const outcome = (low & enough) === enough ? done : this.#admit(context, need, address, low);
       if (outcome === again && --attempts > 0) continue;

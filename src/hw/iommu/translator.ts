@@ -6,7 +6,7 @@
  */
 import type { MemoryView } from '../memory-view.js';
 import { AccessFaults, Cause, GuestPageFaults, Intent, intentOf } from './causes.js';
-import { type DeviceContext, DeviceDirectory, DirectoryMode, FscMode } from './device-directory.js';
+import { type DeviceContext, DeviceDirectory, DirectoryMode, FscMode, modeOf } from './device-directory.js';
 import { FirstStage, FirstStageAccess } from './first-stage.js';
 import { CacheCounters, type InspectedCache, SECOND_STAGE_ROOT_PAGES } from './inspected-cache.js';
 import { ProcessDirectory } from './process-directory.js';
@@ -18,8 +18,6 @@ import { WalkCache } from './walk-cache.js';
 
 /** Process ids that each kind of process directory holds, indexed by its mode; a Bare one ignores the id. */
 const PROCESS_LIMIT = [2 ** 20, 2 ** 8, 2 ** 17, 2 ** 20] as const;
-
-const MODE_MASK = 15;
 
 /** What a translator works on. */
 export interface TranslatorOptions {
@@ -89,16 +87,15 @@ export class Translator {
     return this.devices.context;
   }
 
-  /** Mode of the device directory, as software set it. Modes that do not exist count as Off. */
-  mode(): number {
-    const mode = this.#registers.read32(REGISTERS.ddtp.at) & MODE_MASK;
-    return mode <= DirectoryMode.threeLevel ? mode : DirectoryMode.off;
+  /** The low word of ddtp: the mode of the device directory (`modeOf`), and where it begins. */
+  ddtpLow(): number {
+    return this.#registers.read32(REGISTERS.ddtp.at);
   }
 
-  /** Finds the context of `deviceId` under a mode that has a directory. Answers a cause. */
-  locateDevice(generation: number, mode: number, deviceId: number): number {
+  /** Finds the context of `deviceId` under `ddtpLow`, whose mode has a directory. Answers a cause. */
+  locateDevice(generation: number, ddtpLow: number, deviceId: number): number {
     this.faultsDisabled = false;
-    const cause = this.devices.locate(generation, mode, deviceId);
+    const cause = this.devices.locate(generation, ddtpLow, deviceId);
     if (cause === Cause.none) this.faultsDisabled = this.device.faultsDisabled;
     return cause;
   }
@@ -108,12 +105,13 @@ export class Translator {
     this.#begin(request);
     this.#firstStageWalks.begin(generation);
     this.#secondStageWalks.begin(generation);
-    const mode = this.mode();
+    const ddtpLow = this.ddtpLow();
+    const mode = modeOf(ddtpLow);
     if (mode === DirectoryMode.off) return Cause.allInboundDisallowed;
     if (mode === DirectoryMode.bare) {
       return request.type === RequestType.untranslated ? this.#passThrough(request) : Cause.requestDisallowed;
     }
-    const located = this.locateDevice(generation, mode, request.deviceId);
+    const located = this.locateDevice(generation, ddtpLow, request.deviceId);
     if (located !== Cause.none) return located;
     if (!this.#isAllowed(request)) return Cause.requestDisallowed;
     if (request.type === RequestType.translated) return this.#passThrough(request);
