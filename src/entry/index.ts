@@ -3,7 +3,7 @@
  * other threads of the program; `open` gives one of its own. Everything answers neverthrow Results.
  */
 import type { ResultAsync } from 'neverthrow';
-import type { ExplainQuery } from '../../lib/pool.js';
+import type { ExplainQuery, Pool } from '../../lib/pool.js';
 import type { Explanation } from '../../lib/via.js';
 import type { WdError } from '../base/errors.js';
 import { open } from './open.js';
@@ -16,6 +16,8 @@ export const decompress = shared.decompress.bind(shared);
 /** What a call on the shared pool would do, and why; see {@link Pool.explain}. */
 export const explain = (query: ExplainQuery): ResultAsync<Explanation, WdError> =>
   shared.pool().andThen((pool) => pool.explain(query));
+/** The shared pool itself, for everything else that a pool can do; `close` closes it. */
+export const sharedPool = (): ResultAsync<Pool, WdError> => shared.pool();
 /**
  * Waits for every request of this thread's shared pool and ends it, and the machine if it is this thread's: calls of other
  * threads that are under way on it are lost then. The next call opens another.
