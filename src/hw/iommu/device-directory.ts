@@ -16,16 +16,16 @@ import { addressIn, pagesOf, tableAt0, tableAt10 } from './table-page.js';
 
 /** Values of ddtp's mode field. */
 export const DirectoryMode = { off: 0, bare: 1, oneLevel: 2, twoLevel: 3, threeLevel: 4 } as const;
-const MODE_MASK = 15;
-
-/** Mode of the directory, as software set it in the low word of ddtp. Modes that do not exist count as Off. */
-export function modeOf(ddtpLow: number): number {
-  const mode = ddtpLow & MODE_MASK;
-  return mode <= DirectoryMode.threeLevel ? mode : DirectoryMode.off;
-}
 
 /** What fsc holds in each kind of context. */
 export const FscMode = { bare: 0, sv39: 8, pd8: 1, pd17: 2, pd20: 3 } as const;
+
+// Constants of its own, for speed: what a module imports or exports is looked up at every use.
+const { none } = Cause;
+const { off, oneLevel, twoLevel, threeLevel } = DirectoryMode;
+const { bare, sv39, pd20 } = FscMode;
+const CONTEXT_BYTES = DEVICE_CONTEXT.bytes;
+const ENTRY_BYTES = DIRECTORY_ENTRY.bytes;
 
 const { fields } = DEVICE_CONTEXT;
 const Tc = {
@@ -56,6 +56,14 @@ const ENTRY_VALID = maskOf(DIRECTORY_ENTRY.fields.valid);
 const SECOND_STAGE_SV39X4 = 8;
 /** The second-stage root is 16 KiB, aligned. */
 const ROOT_ALIGNMENT = 3;
+
+const MODE_MASK = 15;
+
+/** Mode of the directory, as software set it in the low word of ddtp. Modes that do not exist count as Off. */
+export function modeOf(ddtpLow: number): number {
+  const mode = ddtpLow & MODE_MASK;
+  return mode <= threeLevel ? mode : off;
+}
 
 /** Whether a non-leaf directory entry (`low`, `high`), device or process, sets a reserved bit. */
 export function hasReservedBits(low: number, high: number): boolean {
@@ -122,14 +130,14 @@ export class DeviceDirectory implements InspectedCache {
     if (this.#caches) {
       if (slot.deviceId === deviceId && slot.generation === generation) {
         this.counters.hits++;
-        return Cause.none;
+        return none;
       }
       this.counters.missed(generation);
     }
     if (exceedsMode(modeOf(ddtpLow), deviceId)) return Cause.requestDisallowed;
     slot.deviceId = -1;
     const cause = this.#walk(slot, ddtpLow, deviceId);
-    if (cause === Cause.none) {
+    if (cause === none) {
       slot.deviceId = deviceId;
       slot.generation = generation;
     }
@@ -145,10 +153,10 @@ export class DeviceDirectory implements InspectedCache {
 
   #walk(slot: DeviceContext, ddtpLow: number, deviceId: number): number {
     let table = tableAt10(ddtpLow, this.#registers.read32(REGISTERS.ddtp.at + 4));
-    for (let level = modeOf(ddtpLow) - DirectoryMode.oneLevel; level > 0; level--) {
+    for (let level = modeOf(ddtpLow) - oneLevel; level > 0; level--) {
       const index = level === 2 ? (deviceId >>> 16) & 0xff : (deviceId >>> 7) & 0x1ff;
       if (table >= this.#memoryPages) return Cause.deviceDirectoryAccess;
-      const address = addressIn(table, index * DIRECTORY_ENTRY.bytes);
+      const address = addressIn(table, index * ENTRY_BYTES);
       const low = this.#memory.load32(address);
       const high = this.#memory.load32(address + 4);
       if ((low & ENTRY_VALID) === 0) return Cause.deviceEntryInvalid;
@@ -156,7 +164,7 @@ export class DeviceDirectory implements InspectedCache {
       table = tableAt10(low, high);
     }
     if (table >= this.#memoryPages) return Cause.deviceDirectoryAccess;
-    return this.#load(slot, addressIn(table, (deviceId & 0x7f) * DEVICE_CONTEXT.bytes));
+    return this.#load(slot, addressIn(table, (deviceId & 0x7f) * CONTEXT_BYTES));
   }
 
   #load(slot: DeviceContext, address: number): number {
@@ -179,19 +187,19 @@ export class DeviceDirectory implements InspectedCache {
       !isSecondStageValid(secondLow, secondHigh) ||
       (fscHigh & FSC_HIGH_RESERVED) !== 0 ||
       !isFscModeValid(slot);
-    return wrong ? Cause.deviceEntryMisconfigured : Cause.none;
+    return wrong ? Cause.deviceEntryMisconfigured : none;
   }
 }
 
 /** Whether `ppn` is a table that the context names. With a second stage, what fsc names is no physical page. */
 function namesTable(slot: DeviceContext, ppn: number): boolean {
   if (slot.secondStage) return isPageOf(ppn, slot.secondStageRoot, SECOND_STAGE_ROOT_PAGES);
-  return slot.fscMode !== FscMode.bare && slot.fscRoot === ppn;
+  return slot.fscMode !== bare && slot.fscRoot === ppn;
 }
 
 function exceedsMode(mode: number, deviceId: number): boolean {
-  if (mode === DirectoryMode.threeLevel) return false;
-  return deviceId >>> (mode === DirectoryMode.twoLevel ? 16 : 7) !== 0;
+  if (mode === threeLevel) return false;
+  return deviceId >>> (mode === twoLevel ? 16 : 7) !== 0;
 }
 
 function decodeControl(slot: DeviceContext, tc: number): void {
@@ -225,6 +233,6 @@ function isSecondStageValid(low: number, high: number): boolean {
 }
 
 function isFscModeValid(slot: DeviceContext): boolean {
-  if (slot.hasProcesses) return slot.fscMode <= FscMode.pd20;
-  return slot.fscMode === FscMode.bare || slot.fscMode === FscMode.sv39;
+  if (slot.hasProcesses) return slot.fscMode <= pd20;
+  return slot.fscMode === bare || slot.fscMode === sv39;
 }

@@ -31,7 +31,7 @@ const CHANGED = -1;
 const TABLE_READ = 1;
 const TABLE_WRITE = 3;
 
-// What a module imports is looked up at every use; what is its own is a constant of the code.
+// Constants of its own, for speed: what a module imports is looked up at every use.
 const { done, pageFault } = Outcome;
 const { invalid, pointer } = EntryKind;
 const { U: USER, G: GLOBAL } = Pte;
@@ -162,8 +162,8 @@ export class FirstStage {
   }
 
   /**
-   * Sets A and D of the leaf `low` at `address` where they are missing and hardware may: the device context says so, and the
-   * domain may write its own table.
+   * Sets A and D of the leaf `low` at `address` where they are missing and hardware may: the device context says so, and
+   * the domain may write its own table.
    */
   #mark(device: DeviceContext, address: number, low: number, { need, intent }: FirstStageAccess): number {
     const marks = missingMarks(low, need);

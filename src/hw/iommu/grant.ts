@@ -14,16 +14,23 @@ import {
 } from './translation.js';
 import type { Translator } from './translator.js';
 
-/** Set in every grant: tells one from an empty cache entry. */
-const FILLED = Pte.V;
-const PRIV = Pte.U;
-const GLOBAL = Pte.G;
-const SHIFT_AT = 8;
+// Constants of its own, for speed: what a module imports is looked up at every use.
+const { V, R, W, X, U, G, D } = Pte;
+const { ats } = RequestType;
+const { success } = Status;
+const WITHOUT_PASID = NO_PASID;
 
-const REQUIRED_OF_ACCESS = [FILLED | Pte.R, FILLED | Pte.W, FILLED | Pte.X] as const;
+/** Set in every grant: tells one from an empty cache entry. */
+const FILLED = V;
+const PRIV = U;
+const GLOBAL = G;
+const SHIFT_AT = 8;
+/** log2 of the bytes of a page: the shift of the smallest range. */
+const PAGE_SHIFT = 12;
+
+const REQUIRED_OF_ACCESS = [FILLED | R, FILLED | W, FILLED | X] as const;
 /** A look-up is several times faster than `**`. Addresses have 64 bits. */
 const POWERS_OF_TWO: readonly number[] = Array.from({ length: 65 }, (_, exponent) => 2 ** exponent);
-const { ats } = RequestType;
 
 /** The bits that a cached grant must have to answer `request`. */
 export function requiredGrant(request: TranslationRequest): number {
@@ -38,24 +45,24 @@ export function grantOf(request: TranslationRequest, translator: Translator): nu
 
 function accessGrant(request: TranslationRequest, translator: Translator): number {
   const both = translator.firstLeaf & translator.secondLeaf;
-  let grant = FILLED | (both & (Pte.R | Pte.X)) | writableBit(both);
+  let grant = FILLED | (both & (R | X)) | writableBit(both);
   // A supervisor may at most read and write a user page.
-  if (request.privileged && (translator.firstLeaf & Pte.U) !== 0) grant &= ~Pte.X;
+  if (request.privileged && (translator.firstLeaf & U) !== 0) grant &= ~X;
   return grant;
 }
 
 function atsGrant(request: TranslationRequest, translator: Translator): number {
   const both = translator.firstLeaf & translator.secondLeaf;
-  const hasPasid = request.pasid !== NO_PASID;
-  let grant = FILLED | (translator.shift << SHIFT_AT) | (both & Pte.R) | writableBit(both);
-  if (request.execute && hasPasid && (both & Pte.R) !== 0) grant |= both & Pte.X;
+  const hasPasid = request.pasid !== WITHOUT_PASID;
+  let grant = FILLED | (translator.shift << SHIFT_AT) | (both & R) | writableBit(both);
+  if (request.execute && hasPasid && (both & R) !== 0) grant |= both & X;
   if (request.privileged && hasPasid) grant |= PRIV;
   return translator.global ? grant | GLOBAL : grant;
 }
 
 /** A page that is not marked dirty in both stages must be walked again before it is written. */
 function writableBit(both: number): number {
-  return (both & Pte.D) !== 0 ? both & Pte.W : 0;
+  return (both & D) !== 0 ? both & W : 0;
 }
 
 /** Whether asking again would give the same grant: not when a stage is writable but not marked dirty yet. */
@@ -64,20 +71,20 @@ export function isFinal(request: TranslationRequest, { firstLeaf, secondLeaf }: 
 }
 
 function isMarked(leaf: number): boolean {
-  return (leaf & Pte.W) === 0 || (leaf & Pte.D) !== 0;
+  return (leaf & W) === 0 || (leaf & D) !== 0;
 }
 
 /** Page that the answer names: for ATS the first of the range, otherwise the one that was asked for. */
 export function answeredPage(request: TranslationRequest, { ppn, shift }: Translator): number {
-  if (request.type !== ats) return ppn;
-  const pages = POWERS_OF_TWO[shift - 12]!;
+  if (request.type !== ats || shift === PAGE_SHIFT) return ppn;
+  const pages = POWERS_OF_TWO[shift - PAGE_SHIFT]!;
   return Math.floor(ppn / pages) * pages;
 }
 
 /** Pages that `grant` covers, from the one that it was kept with on. */
 export function pagesOf(grant: number): number {
   const shift = grant >>> SHIFT_AT;
-  return shift === 0 ? 1 : POWERS_OF_TWO[shift - 12]!;
+  return shift === 0 ? 1 : POWERS_OF_TWO[shift - PAGE_SHIFT]!;
 }
 
 /** Fills `result` for a request that succeeded. */
@@ -91,18 +98,18 @@ export function answerGrant(
     answerAts(result, ppn, grant);
     return;
   }
-  answerNothing(result, Status.success);
+  answerNothing(result, success);
   result.ppn = ppn;
   result.pageOffset = request.iovaLow & 0xfff;
 }
 
 function answerAts(result: TranslationResult, ppn: number, grant: number): void {
-  answerNothing(result, Status.success);
-  result.r = (grant & Pte.R) !== 0;
-  result.w = (grant & Pte.W) !== 0;
+  answerNothing(result, success);
+  result.r = (grant & R) !== 0;
+  result.w = (grant & W) !== 0;
   // A device that may not touch the page does not learn where it is.
   if (!result.r && !result.w) return;
-  result.x = (grant & Pte.X) !== 0;
+  result.x = (grant & X) !== 0;
   result.ppn = ppn;
   result.rangeBytes = POWERS_OF_TWO[grant >>> SHIFT_AT]!;
   result.priv = (grant & PRIV) !== 0;

@@ -16,6 +16,14 @@ import { Outcome, type SecondStage } from './second-stage.js';
 import { addressIn, pagesOf } from './table-page.js';
 
 const { fields } = PROCESS_CONTEXT;
+// Constants of its own, for speed: what a module imports is looked up at every use.
+const { none } = Cause;
+const { bare, sv39, pd8, pd20 } = FscMode;
+const { done, pageFault } = Outcome;
+const READ = Need.read;
+const CONTEXT_BYTES = PROCESS_CONTEXT.bytes;
+const ENTRY_BYTES = DIRECTORY_ENTRY.bytes;
+
 const VALID = maskOf(fields.valid);
 const ENS = maskOf(fields.ens);
 const SUM = maskOf(fields.sum);
@@ -79,13 +87,13 @@ export class ProcessDirectory implements InspectedCache {
       const sameKey = slot.processId === processId && slot.deviceId === device.deviceId;
       if (sameKey && slot.generation === generation) {
         this.counters.hits++;
-        return Cause.none;
+        return none;
       }
       this.counters.missed(generation);
     }
     slot.processId = -1;
     const cause = this.#walk(slot, device, processId, intent);
-    if (cause === Cause.none) {
+    if (cause === none) {
       slot.processId = processId;
       slot.deviceId = device.deviceId;
       slot.generation = generation;
@@ -103,34 +111,34 @@ export class ProcessDirectory implements InspectedCache {
   }
 
   #walk(slot: ProcessContext, device: DeviceContext, processId: number, intent: IntentIndex): number {
-    assert(device.fscMode >= FscMode.pd8 && device.fscMode <= FscMode.pd20, 'a process directory has levels');
+    assert(device.fscMode >= pd8 && device.fscMode <= pd20, 'a process directory has levels');
     let table = device.fscRoot;
-    for (let level = device.fscMode - FscMode.pd8; level > 0; level--) {
+    for (let level = device.fscMode - pd8; level > 0; level--) {
       const index = level === 2 ? (processId >>> 17) & 7 : (processId >>> 8) & 0x1ff;
-      const cause = this.#reach(device, table, index * DIRECTORY_ENTRY.bytes, intent);
-      if (cause !== Cause.none) return cause;
+      const cause = this.#reach(device, table, index * ENTRY_BYTES, intent);
+      if (cause !== none) return cause;
       const low = this.#memory.load32(this.#address);
       const high = this.#memory.load32(this.#address + 4);
       if ((low & VALID) === 0) return Cause.processEntryInvalid;
       if (hasReservedBits(low, high)) return Cause.processEntryMisconfigured;
       table = ppnAt10(low, high);
     }
-    const cause = this.#reach(device, table, (processId & 0xff) * PROCESS_CONTEXT.bytes, intent);
-    return cause === Cause.none ? this.#load(slot) : cause;
+    const cause = this.#reach(device, table, (processId & 0xff) * CONTEXT_BYTES, intent);
+    return cause === none ? this.#load(slot) : cause;
   }
 
   /** Finds the physical address of the entry at `offset` in guest page `page`. */
   #reach(device: DeviceContext, page: number, offset: number, intent: IntentIndex): number {
-    const outcome = this.#secondStage.translate(device, page, Need.read);
-    if (outcome === Outcome.pageFault) {
+    const outcome = this.#secondStage.translate(device, page, READ);
+    if (outcome === pageFault) {
       this.guestPage = page;
       this.guestOffset = offset;
       return GuestPageFaults[intent];
     }
     const { table } = this.#secondStage;
-    if (outcome !== Outcome.done || table >= this.#memoryPages) return Cause.processDirectoryAccess;
+    if (outcome !== done || table >= this.#memoryPages) return Cause.processDirectoryAccess;
     this.#address = addressIn(table, offset);
-    return Cause.none;
+    return none;
   }
 
   #load(slot: ProcessContext): number {
@@ -141,13 +149,13 @@ export class ProcessDirectory implements InspectedCache {
     const fscHigh = memory.load32(address + FSC_AT + 4);
     const mode = fscHigh >>> 28;
     const reserved = (low & LOW_RESERVED) | memory.load32(address + 4) | (fscHigh & FSC_HIGH_RESERVED);
-    if (reserved !== 0 || (mode !== FscMode.bare && mode !== FscMode.sv39)) {
+    if (reserved !== 0 || (mode !== bare && mode !== sv39)) {
       return Cause.processEntryMisconfigured;
     }
     slot.allowsSupervisor = (low & ENS) !== 0;
     slot.supervisorMayUseUserPages = (low & SUM) !== 0;
-    slot.firstStage = mode === FscMode.sv39;
+    slot.firstStage = mode === sv39;
     slot.firstStageRoot = ppnAt0(memory.load32(address + FSC_AT), fscHigh);
-    return Cause.none;
+    return none;
   }
 }

@@ -33,10 +33,11 @@ export const Need = {
   dirtyOnly: Pte.D,
 } as const;
 
-// What a module imports or exports is looked up at every use; what is its own is a constant of the code.
-const { V, R, W, X, U, A, D } = Pte;
 /** What an entry is. */
 export const EntryKind = { invalid: 0, pointer: 1, leaf: 2 } as const;
+
+// Constants of its own, for speed: what a module imports or exports is looked up at every use.
+const { V, R, W, X, U, A, D } = Pte;
 const { invalid, pointer, leaf } = EntryKind;
 
 /** R, W and X together. */

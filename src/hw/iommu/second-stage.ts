@@ -25,7 +25,7 @@ import { NO_ROOT, TOP_LEVEL, Walk, type WalkCache } from './walk-cache.js';
 /** How one step of a walk ended. `again`: the entry changed under it. */
 export const Outcome = { done: 0, pageFault: 1, accessFault: 2, again: 3 } as const;
 
-// What a module imports or exports is looked up at every use; what is its own is a constant of the code.
+// Constants of its own, for speed: what a module imports or exports is looked up at every use.
 const { done, pageFault, accessFault, again } = Outcome;
 const { invalid, pointer } = EntryKind;
 /** Every access of the second stage is a user access. */

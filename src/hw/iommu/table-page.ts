@@ -1,9 +1,9 @@
 /**
  * Numbers of the pages that hold tables, as integers that a walk is quick with.
  *
- * An entry names a page with 44 bits, but no page from 2^29 on holds a table: guest-physical addresses have 41 bits, and
- * memory has at most 4 GiB. All of those count as `NO_TABLE`, so pages and addresses of entries have 32 bits, and a step
- * of a walk needs no floating point. Exact numbers are needed only in answers and in fault records.
+ * An entry names a page with 44 bits, but no page from 2^29 on holds a table: guest-physical addresses have 41 bits,
+ * and memory has less than 4 GiB. All of those count as `NO_TABLE`, so pages and addresses of entries have 32 bits, and
+ * a step of a walk needs no floating point. Exact numbers are needed only in answers and in fault records.
  */
 import { assert } from '../../base/assert.js';
 import type { MemoryView } from '../memory-view.js';
@@ -36,7 +36,7 @@ export function tableAt0(low: number, high: number): number {
 
 /** The table that may be in page `page`, a number of any size. */
 export function tableOf(page: number): number {
-  // A number that was kept as a floating-point one becomes an integer, and with it all that it is stored into.
+  // `| 0`: V8 may keep `page` as a floating-point number, and then whatever it is stored into as well.
   return page < BEYOND ? page | 0 : BEYOND;
 }
 

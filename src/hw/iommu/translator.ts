@@ -16,6 +16,15 @@ import { Outcome, SecondStage } from './second-stage.js';
 import { Access, NO_PASID, RequestType, type TranslationRequest } from './translation.js';
 import { WalkCache } from './walk-cache.js';
 
+// Constants of its own, for speed: what a module imports is looked up at every use.
+const { none } = Cause;
+const { off: NO_DIRECTORY, bare: BARE_DIRECTORY } = DirectoryMode;
+const { bare, sv39 } = FscMode;
+const { nothing, dirtyOnly } = Need;
+const { done, pageFault } = Outcome;
+const { untranslated, translated, ats } = RequestType;
+const WITHOUT_PASID = NO_PASID;
+
 /** Process ids that each kind of process directory holds, indexed by its mode; a Bare one ignores the id. */
 const PROCESS_LIMIT = [2 ** 20, 2 ** 8, 2 ** 17, 2 ** 20] as const;
 
@@ -96,7 +105,7 @@ export class Translator {
   locateDevice(generation: number, ddtpLow: number, deviceId: number): number {
     this.faultsDisabled = false;
     const cause = this.devices.locate(generation, ddtpLow, deviceId);
-    if (cause === Cause.none) this.faultsDisabled = this.device.faultsDisabled;
+    if (cause === none) this.faultsDisabled = this.device.faultsDisabled;
     return cause;
   }
 
@@ -107,16 +116,16 @@ export class Translator {
     this.#secondStageWalks.begin(generation);
     const ddtpLow = this.ddtpLow();
     const mode = modeOf(ddtpLow);
-    if (mode === DirectoryMode.off) return Cause.allInboundDisallowed;
-    if (mode === DirectoryMode.bare) {
-      return request.type === RequestType.untranslated ? this.#passThrough(request) : Cause.requestDisallowed;
+    if (mode === NO_DIRECTORY) return Cause.allInboundDisallowed;
+    if (mode === BARE_DIRECTORY) {
+      return request.type === untranslated ? this.#passThrough(request) : Cause.requestDisallowed;
     }
     const located = this.locateDevice(generation, ddtpLow, request.deviceId);
-    if (located !== Cause.none) return located;
+    if (located !== none) return located;
     if (!this.#isAllowed(request)) return Cause.requestDisallowed;
-    if (request.type === RequestType.translated) return this.#passThrough(request);
+    if (request.type === translated) return this.#passThrough(request);
     const selected = this.#selectFirstStage(generation, request);
-    return selected === Cause.none ? this.#walk(request) : selected;
+    return selected === none ? this.#walk(request) : selected;
   }
 
   #begin(request: TranslationRequest): void {
@@ -125,11 +134,11 @@ export class Translator {
     this.guestOffset = 0;
     this.global = false;
     const access = this.#access;
-    access.supervisor = request.privileged && request.pasid !== NO_PASID;
+    access.supervisor = request.privileged && request.pasid !== WITHOUT_PASID;
     access.supervisorMayUseUserPages = false;
-    if (request.type === RequestType.ats) {
-      access.need = request.noWrite ? Need.nothing : Need.dirtyOnly;
-      access.intent = request.execute && request.pasid !== NO_PASID ? Intent.execute : Intent.read;
+    if (request.type === ats) {
+      access.need = request.noWrite ? nothing : dirtyOnly;
+      access.intent = request.execute && request.pasid !== WITHOUT_PASID ? Intent.execute : Intent.read;
     } else {
       access.need = needOf(request.access);
       access.intent = intentOf(request.access);
@@ -142,14 +151,14 @@ export class Translator {
     this.shift = this.#bareShift;
     this.firstLeaf = BARE_GRANT;
     this.secondLeaf = BARE_GRANT;
-    return Cause.none;
+    return none;
   }
 
   /** Whether the device context admits this kind of request with this PASID. */
   #isAllowed(request: TranslationRequest): boolean {
     const device = this.device;
-    if (request.type !== RequestType.untranslated && !device.enAts) return false;
-    if (request.pasid === NO_PASID) return true;
+    if (request.type !== untranslated && !device.enAts) return false;
+    if (request.pasid === WITHOUT_PASID) return true;
     return device.hasProcesses && request.pasid < PROCESS_LIMIT[device.fscMode]!;
   }
 
@@ -157,20 +166,20 @@ export class Translator {
   #selectFirstStage(generation: number, request: TranslationRequest): number {
     const device = this.device;
     if (!device.hasProcesses) {
-      this.#hasFirstStage = device.fscMode === FscMode.sv39;
+      this.#hasFirstStage = device.fscMode === sv39;
       this.#root = device.fscRoot;
-      return Cause.none;
+      return none;
     }
-    const processId = request.pasid === NO_PASID && device.defaultsToProcess0 ? 0 : request.pasid;
+    const processId = request.pasid === WITHOUT_PASID && device.defaultsToProcess0 ? 0 : request.pasid;
     this.#hasFirstStage = false;
-    if (processId === NO_PASID || device.fscMode === FscMode.bare) return Cause.none;
+    if (processId === WITHOUT_PASID || device.fscMode === bare) return none;
     return this.#selectProcess(generation, processId);
   }
 
   #selectProcess(generation: number, processId: number): number {
     const access = this.#access;
     const cause = this.processes.locate(generation, this.device, processId, access.intent);
-    if (cause !== Cause.none) {
+    if (cause !== none) {
       const forbidden = cause === GuestPageFaults[access.intent];
       // The record names the entry itself; bit 0 says that a table was to be read.
       if (forbidden) this.#setGuestAddress(this.processes.guestPage, this.processes.guestOffset | 1);
@@ -181,7 +190,7 @@ export class Translator {
     access.supervisorMayUseUserPages = process.supervisorMayUseUserPages;
     this.#hasFirstStage = process.firstStage;
     this.#root = process.firstStageRoot;
-    return Cause.none;
+    return none;
   }
 
   #setGuestAddress(page: number, offset: number): void {
@@ -198,7 +207,7 @@ export class Translator {
     const first = this.#firstStage;
     const { iovaHigh, iovaLow } = request;
     const cause = first.translate(this.device, this.#root, iovaHigh, iovaLow, this.#access);
-    if (cause !== Cause.none) {
+    if (cause !== none) {
       if (cause === GuestPageFaults[this.#access.intent]) {
         this.#setGuestAddress(first.guestPage, first.guestOffset);
       }
@@ -206,7 +215,7 @@ export class Translator {
     }
     this.firstLeaf = first.leaf;
     // Without a PASID an answer is never global.
-    this.global = first.global && request.pasid !== NO_PASID;
+    this.global = first.global && request.pasid !== WITHOUT_PASID;
     return this.#finish(request, first.page, first.shift);
   }
 
@@ -215,15 +224,15 @@ export class Translator {
     const second = this.#secondStage;
     const { need, intent } = this.#access;
     const outcome = second.translate(this.device, page, need);
-    if (outcome === Outcome.pageFault) {
+    if (outcome === pageFault) {
       this.#setGuestAddress(page, request.iovaLow & 0xffc);
       return GuestPageFaults[intent];
     }
-    if (outcome !== Outcome.done) return AccessFaults[intent];
+    if (outcome !== done) return AccessFaults[intent];
     this.ppn = second.ppn;
     this.shift = Math.min(shift, second.shift);
     this.secondLeaf = second.leaf;
-    return Cause.none;
+    return none;
   }
 }
 

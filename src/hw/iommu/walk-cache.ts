@@ -115,37 +115,33 @@ export class WalkCache implements InspectedCache {
   /** Moves `walk`, which is at its root, to the lowest table that is known for its page; false if none is. */
   resume(walk: Walk): boolean {
     if (this.#mask < 0) return false;
-    const level = this.#isEmpty ? TOP : this.#lowestLevel(walk);
-    if (level === TOP) {
-      this.counters.misses++;
+    for (let level = this.#isEmpty ? TOP : 0; level < TOP; level++) {
+      if (!this.#resumeAt(walk, level)) continue;
+      this.counters.hits++;
+      return true;
+    }
+    this.counters.misses++;
+    return false;
+  }
+
+  #resumeAt(walk: Walk, level: number): boolean {
+    const entries = this.#entries;
+    const prefix = prefixOf(walk, level);
+    const at = this.#slot(walk, prefix, level);
+    if (
+      entries[at + GENERATION] !== this.#generation ||
+      entries[at + KEY] !== 2 * prefix + level ||
+      entries[at + ROOT] !== walk.root ||
+      entries[at + OUTER_ROOT] !== walk.outerRoot
+    ) {
       return false;
     }
-    this.counters.hits++;
-    const entries = this.#entries;
-    const at = this.#slot(walk, level);
     const guestTable = entries[at + GUEST_TABLE]!;
     walk.level = level;
     walk.table = entries[at + TABLE]!;
     walk.global = guestTable < 0;
-    walk.guestTable = guestTable < 0 ? ~guestTable : guestTable;
+    walk.guestTable = walk.global ? ~guestTable : guestTable;
     return true;
-  }
-
-  /** The lowest level of which an entry knows the table. */
-  #lowestLevel(walk: Walk): number {
-    const entries = this.#entries;
-    for (let level = 0; level < TOP; level++) {
-      const at = this.#slot(walk, level);
-      if (
-        entries[at + GENERATION] === this.#generation &&
-        entries[at + KEY] === keyOf(walk, level) &&
-        entries[at + ROOT] === walk.root &&
-        entries[at + OUTER_ROOT] === walk.outerRoot
-      ) {
-        return level;
-      }
-    }
-    return TOP;
   }
 
   /** Keeps the table that `walk` has reached, which is not its root. */
@@ -153,9 +149,10 @@ export class WalkCache implements InspectedCache {
     if (this.#mask < 0) return;
     const { level, guestTable } = walk;
     const entries = this.#entries;
-    const at = this.#slot(walk, level);
+    const prefix = prefixOf(walk, level);
+    const at = this.#slot(walk, prefix, level);
     entries[at + GENERATION] = this.#generation;
-    entries[at + KEY] = keyOf(walk, level);
+    entries[at + KEY] = 2 * prefix + level;
     entries[at + ROOT] = walk.root;
     entries[at + OUTER_ROOT] = walk.outerRoot;
     entries[at + TABLE] = walk.table;
@@ -164,8 +161,8 @@ export class WalkCache implements InspectedCache {
   }
 
   /** Index of the first word of the entry that `walk` may have at `level`. */
-  #slot(walk: Walk, level: number): number {
-    return ((prefixOf(walk, level) + walk.space + level * LEVEL_DISTANCE) & this.#mask) * ENTRY_WORDS;
+  #slot(walk: Walk, prefix: number, level: number): number {
+    return ((prefix + walk.space + level * LEVEL_DISTANCE) & this.#mask) * ENTRY_WORDS;
   }
 
   namesPage(generation: number, ppn: number): boolean {
@@ -183,10 +180,6 @@ export class WalkCache implements InspectedCache {
     if (outerRoot !== NO_ROOT) return isPageOf(ppn, outerRoot, SECOND_STAGE_ROOT_PAGES);
     return isPageOf(ppn, this.#entries[at + ROOT]!, this.#rootPages);
   }
-}
-
-function keyOf(walk: Walk, level: number): number {
-  return 2 * prefixOf(walk, level) + level;
 }
 
 /** The bits of the page number that select a table of `level`. */
