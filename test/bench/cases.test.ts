@@ -15,7 +15,7 @@ const command = fileURLToPath(new URL('../../dist/test/bench/main.js', import.me
 const EXPECTED: Record<string, readonly string[]> = {
   'deflate-1k': ['deflate-1k/zlib-async', 'deflate-1k/piscina-8', 'deflate-1k/two-core-ideal'],
   'inflate-into-4k': ['inflate-into-4k/two-core-ideal'],
-  'batch-64x1k': ['batch-64x1k/wd-single-calls'],
+  'batch-64x1k': ['batch-64x1k/wd-single-calls', 'batch-64x1k/wd-awaited-calls'],
   'stream-1g': ['stream-1g/node-zlib', 'stream-1g-rss/node-zlib'],
   'main-thread-4k': ['main-thread-4k/zlib-async'],
   'loop-delay': ['loop-delay/idle'],

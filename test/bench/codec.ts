@@ -55,6 +55,19 @@ export function inGroups<T>(codec: AsyncCodec<T>): GroupCodec {
   };
 }
 
+/** The same with a call after the other, each awaited. */
+export function oneByOne<T>(codec: AsyncCodec<T>): GroupCodec {
+  return {
+    name: codec.name,
+    transformAll: async (inputs) => {
+      const outputs: Uint8Array[] = [];
+      for (const input of inputs) outputs.push(codec.output(await codec.start(input)));
+      return outputs;
+    },
+    close: () => codec.close(),
+  };
+}
+
 /** `count` slices of source text of `plainBytes` bytes, compressed before if the operation is inflate. */
 export function textInputs(options: {
   readonly operation: Operation;

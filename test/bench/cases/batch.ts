@@ -1,7 +1,10 @@
-/** Sixty-four small requests in one call of `batch`, against a call for each: time, and CPU of the calling thread. */
+/**
+ * Sixty-four small requests in one call of `batch`, against a call for each, at once and one after the other: time, and CPU
+ * of the calling thread.
+ */
 import { zlibAsync } from '../baselines/zlib.js';
 import { type BenchCase, type BenchContext, contest, ifSubject, partOf } from '../case.js';
-import { type CodecInputs, type GroupCodec, inGroups, textInputs } from '../codec.js';
+import { type CodecInputs, type GroupCodec, inGroups, oneByOne, textInputs } from '../codec.js';
 import { ownBuffer } from '../corpus.js';
 import type { Contestant } from '../harness.js';
 import { atLeast, compare } from '../report.js';
@@ -13,8 +16,10 @@ const REQUESTS = 64;
 const SAMPLE_MS = 600;
 const GROUP = 'batch-64x1k';
 const operation = { direction: 'deflate', level: 1 } as const;
-/** Our own pool, asked one by one. */
+/** Our own pool, with a call for each input, all at once. */
 const SINGLE_CALLS = 'wd-single-calls';
+/** Likewise, one after the other. */
+const AWAITED_CALLS = 'wd-awaited-calls';
 
 /** What the contestants share. */
 interface Shared {
@@ -69,14 +74,18 @@ export const batchCase: BenchCase = {
     const shared = { context, prepared, cpuUs: new Map<string, number[]>() };
     const singles = async (): Promise<GroupCodec> =>
       inGroups({ ...(await subjectCodec(operation)), name: SINGLE_CALLS });
+    const awaited = async (): Promise<GroupCodec> =>
+      oneByOne({ ...(await subjectCodec(operation)), name: AWAITED_CALLS });
     const samples = await contest(context, {
       openers: [
         ...ifSubject(context, async () => measured(await subjectBatch(operation), shared)),
         ...ifSubject(context, async () => measured(await singles(), shared)),
+        ...ifSubject(context, async () => measured(await awaited(), shared)),
         () => measured(inGroups(zlibAsync(operation)), shared),
       ],
     });
-    const single = context.subject ? [{ baseline: SINGLE_CALLS, target: atLeast(1.5) }] : [];
+    const ours = context.subject ? [SINGLE_CALLS, AWAITED_CALLS] : [];
+    const single = ours.map((baseline) => ({ baseline, target: atLeast(1.5) }));
     const comparisons = [...single, { baseline: 'zlib-async' }];
     const untargeted = comparisons.map(({ baseline }) => ({ baseline }));
     const note = `CPU time from ${threadCpu().source}`;
