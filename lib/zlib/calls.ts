@@ -11,9 +11,9 @@ import { inputBytes } from '../input.js';
 import type { CompressOptions } from '../options.js';
 import type { WdOutput } from '../output.js';
 import type { Via } from '../via.js';
+import { hasSmallWindow, SMALL_WINDOW } from './coding.js';
 import { zlibError } from './errors.js';
 import type { Kind } from './kinds.js';
-import type { ZlibModule } from './names.js';
 import { type DeviceCall, OptionJudge } from './option-judge.js';
 import { inSoftware, recordVia } from './provenance.js';
 import type { SharedPool } from './shared-pool.js';
@@ -23,20 +23,22 @@ type NodeCall = (buffer: unknown, options: unknown, callback: Callback) => void;
 
 /** A call on its way to a device. */
 interface Started {
+  readonly original: NodeCall;
+  readonly kind: Kind;
   readonly bytes: Uint8Array;
   readonly asked: DeviceCall;
   readonly callback: Callback;
 }
 
 /** The function of `kind` in place of Node's. */
-export function callOf<K extends Kind>(kind: K, shared: SharedPool): ZlibModule[K['call']] {
+export function callOf(kind: Kind, shared: SharedPool): NodeCall {
   const original = node[kind.call] as NodeCall;
   const judge = new OptionJudge(kind);
   const send = (kind.op === 'compress' ? shared.compress : shared.decompress).bind(shared);
   const call = function (this: unknown, buffer: unknown, options: unknown, callback: unknown): void {
     const given = typeof options === 'function' ? options : callback;
     if (typeof given !== 'function') return Reflect.apply(original, this, [buffer, options, callback]);
-    const chosen = choose(judge, buffer, typeof options === 'function' ? undefined : options);
+    const chosen = choose(judge, kind, buffer, typeof options === 'function' ? undefined : options);
     if (typeof chosen === 'string') {
       return Reflect.apply(original, this, [
         buffer,
@@ -44,20 +46,21 @@ export function callOf<K extends Kind>(kind: K, shared: SharedPool): ZlibModule[
         noting(given as Callback, inSoftware(chosen)),
       ]);
     }
-    const started = { ...chosen, callback: given as Callback };
+    const started = { original, kind, ...chosen, callback: given as Callback };
     void send(chosen.bytes, chosen.asked.coding as CompressOptions).then((result) => {
-      // Its own turn: what the callback throws is an uncaught exception and no rejected promise.
-      process.nextTick(deliver, original, started, result);
+      // In a turn of its own, as Node's: what the callback throws is an uncaught exception and no rejected promise.
+      setImmediate(deliver, started, result);
     });
   };
   return Object.defineProperties(call, {
     name: { value: original.name, configurable: true },
     length: { value: original.length, configurable: true },
-  }) as unknown as ZlibModule[K['call']];
+  });
 }
 
 function choose(
   judge: OptionJudge,
+  kind: Kind,
   buffer: unknown,
   options: unknown,
 ): { bytes: Uint8Array; asked: DeviceCall } | string {
@@ -68,30 +71,44 @@ function choose(
   if (bytes.length < limits.DEVICE_THRESHOLD_BYTES) {
     return `the input is below the device threshold of ${limits.DEVICE_THRESHOLD_BYTES} bytes`;
   }
+  if (kind.op === 'decompress' && hasSmallWindow(kind, bytes)) return SMALL_WINDOW;
   return { bytes, asked };
 }
 
-function deliver(original: NodeCall, started: Started, result: Result<WdOutput, WdError>): void {
-  const { callback } = started;
+function deliver(started: Started, result: Result<WdOutput, WdError>): void {
   if (result.isOk()) {
     const { data, via } = result.value;
     // Nobody but this caller has it: what is empty may come from a constant.
     const buffer = data.length === 0 ? Buffer.alloc(0) : data;
     recordVia(buffer, via);
-    callback(null, buffer);
-    return;
+    return answer(started, null, buffer);
   }
   const { error } = result;
   const limited = started.asked.options.maxOutputLength !== undefined;
   // With a limit, which of two errors Node meets first depends on its chunks: Node says.
-  if (error.kind === 'BadData' && !limited) callback(zlibError(error));
-  else instead(original, started, inSoftware(`the pool answered ${error.code}`));
+  if (error.kind === 'BadData' && !limited) answer(started, zlibError(error));
+  else instead(started, inSoftware(`the pool answered ${error.code}`));
+}
+
+function answer({ callback, kind, bytes }: Started, ...results: unknown[]): void {
+  Reflect.apply(callback, endedStream(kind, bytes.length), results);
 }
 
 /** Node does it, with what the call was made with. */
-function instead(original: NodeCall, { bytes, asked, callback }: Started, via: Via): void {
+function instead({ original, bytes, asked, callback }: Started, via: Via): void {
   original(bytes, { ...asked.options } satisfies ZlibOptions, noting(callback, via));
 }
+
+const ended = new Map<Kind, object>();
+
+/** What Node's callbacks have as `this`: the stream that did the work, which has ended. */
+function endedStream(kind: Kind, bytesWritten: number): object {
+  const known = ended.get(kind) ?? new node[kind.stream]().destroy();
+  ended.set(kind, known);
+  return Object.create(known, { bytesWritten: { value: bytesWritten, ...PLAIN } }) as object;
+}
+
+const PLAIN = { writable: true, enumerable: true, configurable: true };
 
 /** Notes how a result came about on its way to the callback. */
 function noting(callback: Callback, via: Via): Callback {

@@ -3,54 +3,64 @@
  * with and without `new`, and as the base of other classes; `instanceof` holds in both directions, because the
  * prototypes are Node's.
  */
+import type { Transform } from 'node:stream';
 import node, { type ZlibOptions } from 'node:zlib';
 import { codingOf } from './coding.js';
-import { DeviceHandle } from './handle.js';
-import { internals, UNKNOWN_SHAPE, type ZlibStream } from './internals.js';
+import { DeviceHandle, type HandleParts } from './handle.js';
+import { internals, type ZlibStream } from './internals.js';
 import type { Kind } from './kinds.js';
-import type { ZlibModule } from './names.js';
 import { inSoftware, recordVia } from './provenance.js';
 import type { SharedPool } from './shared-pool.js';
 
 type Options = ZlibOptions & { readonly rejectGarbageAfterEnd?: unknown };
 
-/** The class of `kind` in place of Node's. */
-export function classOf<K extends Kind>(kind: K, shared: SharedPool): ZlibModule[K['stream']] {
+/** A stream class of node:zlib, or one in its place. */
+type StreamClass = new (options?: ZlibOptions) => Transform;
+
+/** The class of `kind` in place of Node's; Node's own when its insides are unknown. */
+export function classOf(kind: Kind, shared: SharedPool): StreamClass {
   const original = node[kind.stream];
-  const ctor = function (this: object, options?: Options): ZlibStream {
+  const known = internals();
+  if (known === null) return original;
+  const ctor = function (this: object, options?: Options): ZlibStream | undefined {
     // On an instance Node's constructor answers nothing; called without `new` it makes one, with its own warning.
-    const stream = (Reflect.apply(original, this, [options]) ?? this) as ZlibStream;
-    takeOver(kind, stream, options ?? {}, shared);
-    return stream;
+    const made = Reflect.apply(original, this, [options]) as ZlibStream | undefined;
+    const stream = made ?? (this as ZlibStream);
+    if (stream.constructor === original) nameConstructor(stream, ctor);
+    takeOver({ kind, stream, shared, internals: known }, options ?? {});
+    return made;
   };
   Object.defineProperties(ctor, {
     name: { value: original.name, configurable: true },
     length: { value: original.length, configurable: true },
-    prototype: { value: original.prototype, writable: false },
+    prototype: { value: original.prototype, writable: true },
   });
-  return Object.setPrototypeOf(ctor, Object.getPrototypeOf(original) as object) as ZlibModule[K['stream']];
+  return Object.setPrototypeOf(ctor, Object.getPrototypeOf(original) as object) as StreamClass;
 }
 
 /** `create*` for a class. */
-export function creatorOf<K extends Kind>(
-  kind: K,
-  ctor: ZlibModule[K['stream']],
-): ZlibModule[`create${K['stream']}`] {
+export function creatorOf(kind: Kind, ctor: StreamClass): (options?: ZlibOptions) => Transform {
   const original = node[`create${kind.stream}`];
-  const create = (options?: ZlibOptions): object => new ctor(options);
+  // A declaration: Node's can be called with `new`, which an arrow function cannot.
+  function create(options?: ZlibOptions): Transform {
+    return new ctor(options);
+  }
   return Object.defineProperties(create, {
     name: { value: original.name, configurable: true },
     length: { value: original.length, configurable: true },
-  }) as unknown as ZlibModule[`create${K['stream']}`];
+  });
 }
 
-function takeOver(kind: Kind, stream: ZlibStream, options: Options, shared: SharedPool): void {
-  const known = internals();
-  const coding = known === null ? UNKNOWN_SHAPE : streamCoding(kind, stream, options);
-  if (known === null || typeof coding === 'string') {
-    return recordVia(stream, inSoftware(coding as string));
-  }
-  const handle = new DeviceHandle({ kind, coding, shared, internals: known, stream });
+/** The prototype is Node's and names Node's class; a stream made here says what made it. */
+function nameConstructor(stream: object, ctor: unknown): void {
+  Object.defineProperty(stream, 'constructor', { value: ctor, writable: true, configurable: true });
+}
+
+function takeOver(parts: Omit<HandleParts, 'coding'>, options: Options): void {
+  const { kind, stream } = parts;
+  const coding = streamCoding(kind, stream, options);
+  if (typeof coding === 'string') return recordVia(stream, inSoftware(coding));
+  const handle = new DeviceHandle({ ...parts, coding });
   stream._handle = handle;
   recordVia(stream, () => handle.via());
 }

@@ -16,6 +16,9 @@ const MEM_LEVEL_DEFAULT = 8;
 /** Where zlib cuts stored blocks depends on the room of each of its calls, and those are Node's. */
 const LEVEL_0 = 'level 0 only copies, which no device does better';
 
+/** Why Node decodes a stream with a small window. */
+export const SMALL_WINDOW = 'the data ask for a smaller window than that of the device';
+
 /** What `options` ask a device for. */
 export function codingOf(kind: Kind, options: ZlibOptions): Coding {
   if (options.dictionary !== undefined) return 'the device takes no dictionary';
@@ -25,7 +28,7 @@ export function codingOf(kind: Kind, options: ZlibOptions): Coding {
 function encoding({ format }: Kind, options: ZlibOptions): Coding {
   const windowBits = whole(options.windowBits, WINDOW_BITS.default);
   if (windowBits < WINDOW_BITS.min) return 'the device has no window of 256 bytes';
-  const level = levelOf(options.level);
+  const level = levelOf(whole(options.level, -1));
   if (level === 0) return LEVEL_0;
   return {
     format: format as NonNullable<CompressOptions['format']>,
@@ -36,14 +39,13 @@ function encoding({ format }: Kind, options: ZlibOptions): Coding {
   };
 }
 
-/** The level as the device has it: -1 is zlib's name for its default. */
-export function levelOf(level: unknown): number {
-  const given = whole(level, -1);
-  return given === -1 ? LEVEL_DEFAULT : given;
+/** A whole level as the device has it: -1 is zlib's name for its default. */
+export function levelOf(level: number): number {
+  return level === -1 ? LEVEL_DEFAULT : level;
 }
 
 /** A number as Node's native side takes it: fractions are cut off, and what is none has its default. */
-export function whole(value: unknown, fallback: number): number {
+function whole(value: unknown, fallback: number): number {
   // Adding zero turns -0 into 0.
   return typeof value === 'number' && !Number.isNaN(value) ? Math.trunc(value) + 0 : fallback;
 }
@@ -55,4 +57,17 @@ function decoding({ format }: Kind, { windowBits, flush, finishFlush }: ZlibOpti
   }
   if (flush === Z_BLOCK || finishFlush === Z_BLOCK) return 'the device does not stop at the ends of blocks';
   return { format };
+}
+
+const METHOD_DEFLATE = 8;
+const LARGEST_WINDOW = 7;
+
+/**
+ * Whether data for `kind` begin as a zlib stream (RFC 1950, section 2.2) with a window that is smaller than the device's.
+ * zlib refuses distances beyond it, and what it takes for beyond depends on the room of each of its calls.
+ */
+export function hasSmallWindow({ format }: Kind, head: Uint8Array): boolean {
+  const [method = 0] = head;
+  if (format !== 'deflate' && format !== 'auto') return false;
+  return (method & 0xf) === METHOD_DEFLATE && method >>> 4 < LARGEST_WINDOW;
 }

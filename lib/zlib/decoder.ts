@@ -7,19 +7,21 @@ import { invalidState } from '../../src/base/errors.js';
 import { limits } from '../../src/base/limits.js';
 import { badData, WdFailure } from '../failures.js';
 import type { DecodePlan, HeaderVerdict } from '../user-driver.js';
+import { hasSmallWindow, SMALL_WINDOW } from './coding.js';
 import type { DeviceSteps, StreamEngine } from './engine.js';
+import type { Kind } from './kinds.js';
 import type { WriteWindow } from './window.js';
 
 const { Z_FINISH } = constants;
 const NOTHING = new Uint8Array(0);
 
-/** Never seen by a caller: the stream stands at a beginning then, and Node takes over. */
-const HEAD_TOO_LONG = invalidState(`a head is longer than ${limits.ZLIB_HEAD_BYTES_MAX} bytes`);
+const HEAD_TOO_LONG = `a head is longer than ${limits.ZLIB_HEAD_BYTES_MAX} bytes`;
 
 type Member = Extract<HeaderVerdict, { kind: 'skip' }>;
 
 export class Decoder implements StreamEngine {
   readonly #steps: DeviceSteps;
+  readonly #kind: Kind;
   /** What the next head is read by; of the member under way, what may follow it. */
   #plan: DecodePlan;
   #place: 'head' | 'member' | 'end' = 'head';
@@ -27,9 +29,12 @@ export class Decoder implements StreamEngine {
   #head: Uint8Array = NOTHING;
   /** The device holds output for which there was no room. */
   #owes = false;
+  /** No member has begun. */
+  #first = true;
 
-  constructor(steps: DeviceSteps) {
+  constructor(steps: DeviceSteps, kind: Kind) {
     this.#steps = steps;
+    this.#kind = kind;
     this.#plan = steps.stream.operation.decode!;
   }
 
@@ -55,6 +60,7 @@ export class Decoder implements StreamEngine {
     this.#place = 'head';
     this.#head = NOTHING;
     this.#owes = false;
+    this.#first = true;
   }
 
   /** Whether what follows the end of a member is another one. */
@@ -73,12 +79,13 @@ export class Decoder implements StreamEngine {
     const verdict = this.#plan.parseHeader(head, false);
     if (verdict.kind === 'bad') throw new WdFailure(badData(verdict.error));
     if (verdict.kind === 'more') {
-      if (known > 0 && head.length > limits.ZLIB_HEAD_BYTES_MAX) throw new WdFailure(HEAD_TOO_LONG);
+      if (known > 0 && head.length > limits.ZLIB_HEAD_BYTES_MAX) throw declined(HEAD_TOO_LONG);
       // The caller's chunk is his again after this write.
       this.#head = known === 0 ? Uint8Array.prototype.slice.call(input) : head;
       window.consume(input.length);
       return false;
     }
+    if (this.#first && hasSmallWindow(this.#kind, head)) throw declined(SMALL_WINDOW);
     await this.#begin(verdict);
     window.consume(verdict.bytes - known);
     return true;
@@ -87,6 +94,7 @@ export class Decoder implements StreamEngine {
   async #begin({ stream, next }: Member): Promise<void> {
     await this.#steps.begin(stream);
     this.#place = 'member';
+    this.#first = false;
     this.#head = NOTHING;
     this.#plan = next;
     this.#owes = false;
@@ -106,4 +114,9 @@ export class Decoder implements StreamEngine {
     const moved = step.consumed > 0 || step.output.length > 0;
     return this.#place === 'end' || (moved && window.room.length > 0);
   }
+}
+
+/** No caller sees it: the stream stands at a beginning, and Node takes over. */
+function declined(reason: string): WdFailure {
+  return new WdFailure(invalidState(reason));
 }

@@ -11,7 +11,7 @@ import type { WriteWindow } from './window.js';
 const { Z_FINISH } = constants;
 const NOTHING = new Uint8Array(0);
 
-/** What deflate() says of input after the end of the stream, in the words of node:zlib. */
+/** What deflate() says after the end of the stream, in the words of node:zlib: of input, and of any other flush. */
 const afterEnd = {
   finish: { message: 'buffer error', code: 'Z_BUF_ERROR', errno: -5 },
   other: { message: 'stream error', code: 'Z_STREAM_ERROR', errno: -2 },
@@ -88,7 +88,7 @@ export class Encoder implements StreamEngine {
   }
 
   #afterEnd({ flush, input }: WriteWindow): void {
-    if (input.length === 0) return;
-    throw new WdFailure(badData(flush === Z_FINISH ? afterEnd.finish : afterEnd.other));
+    if (flush !== Z_FINISH) throw new WdFailure(badData(afterEnd.other));
+    if (input.length > 0) throw new WdFailure(badData(afterEnd.finish));
   }
 }

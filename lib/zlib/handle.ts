@@ -14,7 +14,7 @@ import { errorOf, WdFailure } from '../failures.js';
 import type { CompressOptions, DecompressOptions } from '../options.js';
 import type { Pool } from '../pool.js';
 import type { Via } from '../via.js';
-import { levelOf, whole } from './coding.js';
+import { levelOf } from './coding.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 import { DeviceSteps, type StreamEngine } from './engine.js';
@@ -99,7 +99,8 @@ export class DeviceHandle implements ZlibHandle {
     // As Node's native object: parameters of any other stream stay as they are.
     if (kind.stream !== 'Deflate' && kind.stream !== 'DeflateRaw') return;
     this.#params = [level, strategy];
-    this.#coding = { ...this.#coding, level: levelOf(level), strategy: whole(strategy, 0) };
+    // Node hands over what it was given; its native side makes whole numbers of it, and 0 of what is none.
+    this.#coding = { ...this.#coding, level: levelOf(level | 0), strategy: strategy | 0 };
     if (this.#engine instanceof Encoder) this.#recode(this.#engine);
   }
 
@@ -147,7 +148,7 @@ export class DeviceHandle implements ZlibHandle {
     this.#steps = steps;
     abandoned.register(this, steps);
     if (this.#closed) steps.close();
-    return kind.op === 'compress' ? new Encoder(steps) : new Decoder(steps);
+    return kind.op === 'compress' ? new Encoder(steps) : new Decoder(steps, kind);
   }
 
   #failed(error: WdError, args: WriteArguments, atBeginning: Uint8Array | null): void {
@@ -157,7 +158,7 @@ export class DeviceHandle implements ZlibHandle {
       return this.#answer(() => this.onerror(message, errno, code));
     }
     if (atBeginning === null) return this.#answer(() => this.#parts.stream.destroy(deviceFailure(error)));
-    this.#leaveDevice(`no device took the stream: ${error.message}`, atBeginning);
+    this.#leaveDevice(error.message, atBeginning);
     this.#forward(args);
   }
 
@@ -187,8 +188,8 @@ export class DeviceHandle implements ZlibHandle {
   }
 
   #answer(tell: () => void): void {
-    // Its own turn: what a listener throws is an uncaught exception and no rejected promise.
-    process.nextTick(() => {
+    // As from Node's native side in a turn of the event loop of its own, however soon the device was done.
+    setImmediate(() => {
       this.#writing = false;
       this.#context.runInAsyncScope(tell);
     });

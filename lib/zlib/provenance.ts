@@ -2,7 +2,12 @@
  * How results came about: Node's own results have no room for `via`, so it is kept beside them. An entry lives as long
  * as the buffer or stream that it is about.
  */
+import node from 'node:zlib';
 import type { Via } from '../via.js';
+import { internals, UNKNOWN_SHAPE } from './internals.js';
+
+/** The class above all streams of node:zlib. */
+const Zlib = Object.getPrototypeOf(node.Deflate) as abstract new () => object;
 
 type Answer = Via | (() => Via | undefined);
 
@@ -19,6 +24,8 @@ export function recordVia(result: object, via: Answer): void {
  */
 export function viaOf(result: object): Via | undefined {
   const answer = answers.get(result);
+  if (answer === undefined && result instanceof Zlib && internals() === null)
+    return inSoftware(UNKNOWN_SHAPE);
   return typeof answer === 'function' ? answer() : answer;
 }
 

@@ -106,7 +106,7 @@ export const limits = {
   ATC_ENTRIES: 1024,
   /** Translations that the IOMMU's own cache holds. */
   IOTLB_ENTRIES: 1024,
-  /** Table pointers that the IOMMU's walk cache holds of each stage: 64 bytes each, and one serves 2 MiB. */
+  /** Table pointers that the IOMMU's walk cache holds of each stage: 32 bytes each, and one serves 2 MiB. */
   IOMMU_WALK_ENTRIES: 256,
   /** Contexts that each directory cache of the IOMMU holds: devices, and processes. */
   IOMMU_DIRECTORY_ENTRIES: 64,
@@ -217,6 +217,8 @@ export const limits = {
   TRACE_TAIL: 4096,
   /** Within what time each step of a context switch must be answered, ns; then the device is reset. */
   STEP_TIMEOUT_NS: 2 * NS_PER_SECOND,
+  /** How long a shared device that executes may say nothing before it is asked whether it still answers, ns. */
+  WATCHDOG_NS: NS_PER_SECOND,
   /** How long a device may deny a switch before its context is reset, ns; a domain may be given more. */
   DRAIN_DEADLINE_NS: 500 * NS_PER_MS,
   /** Least and most that the framework waits before it asks again after a denial, ns. */

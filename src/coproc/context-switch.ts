@@ -89,7 +89,13 @@ export class ContextSwitch {
     this.#step<StepAnswer>((started) => hardware.start(vcoproc.context, accesses, started), done, done);
   }
 
-  /** Lets the loaded `vcoproc` go on: a stop that it denied is taken back. */
+  /** Asks the device to stop the loaded `vcoproc`, and no more: accesses to its registers wait until it is resumed. */
+  pause(vcoproc: Vcoproc, done: (answer: StepAnswer) => void): void {
+    vcoproc.registersMove();
+    this.#step<StepAnswer>((answer) => this.#parts.hardware.stop(answer), done, done);
+  }
+
+  /** Lets the loaded `vcoproc` go on: a stop that it denied, or that was a question only, is taken back. */
   resume(vcoproc: Vcoproc, done: (answer: StepAnswer) => void): void {
     const { hardware } = this.#parts;
     this.#step<StepAnswer>((resumed) => hardware.start(vcoproc.context, [], resumed), done, done);

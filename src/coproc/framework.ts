@@ -174,7 +174,8 @@ export class Framework {
     const found = this.#find(instance);
     if (found.isErr()) return err(found.error);
     const { scheduler, given } = found.value;
-    const vcoproc = scheduler.vcoprocs.find((each) => each.domainId === domainId);
+    // One that is being destroyed is still listed, but nothing is kept for it: it would count for ever.
+    const vcoproc = scheduler.vcoprocs.find((each) => each.domainId === domainId && given.has(each));
     if (vcoproc === undefined) {
       const expected = `a domain with a vcoproc of ${instance}`;
       return err(invalidArgument({ argument: 'domainId', value: domainId, expected }));

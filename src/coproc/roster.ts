@@ -8,6 +8,7 @@ import { limits } from '../base/limits.js';
 import type { Clock } from '../hw/clock.js';
 import { type Account, Ledger, type LedgerSnapshot } from './ledger.js';
 import type { Decision, Parameters, PolicyModule, SchedulableVcoproc, SchedulerPolicy } from './policy.js';
+import type { SwitchPayer } from './scheduler-parts.js';
 import { type Vcoproc, vcoprocState } from './vcoproc.js';
 
 const { SLEEPING, WAITING, ISOLATED } = vcoprocState;
@@ -64,6 +65,11 @@ export class Roster {
 
   isAwake(vcoproc: Vcoproc): boolean {
     return this.#awake.has(vcoproc);
+  }
+
+  /** Whether `current`, the one that is loaded, has work on a coproc that others share. */
+  worksBesideOthers(current: Vcoproc | null): boolean {
+    return this.shared && current !== null && this.#awake.has(current);
   }
 
   /** The owner of a context; null when it is gone, or never was. */
@@ -154,6 +160,20 @@ export class Roster {
   standBy(vcoproc: Vcoproc): void {
     const state = this.#awake.has(vcoproc) ? WAITING : SLEEPING;
     if (vcoproc.state !== ISOLATED && vcoproc.state !== state) vcoproc.enter(state);
+  }
+
+  /** Who pays while `current` is loaded, or nobody is, and nothing is switched. `denies`: it was to stop and did not. */
+  settledAccount(current: Vcoproc | null, denies: boolean): Account {
+    if (current === null) return { vcoproc: null, kind: 'idle' };
+    if (denies) return { vcoproc: current.id, kind: 'denied' };
+    return this.#awake.has(current) ? { vcoproc: current.id, kind: 'run' } : { vcoproc: null, kind: 'idle' };
+  }
+
+  /** Who pays for a switch: one of the two, unless it is being destroyed, or the coproc itself. */
+  switchAccount(by: SwitchPayer, from: Vcoproc | null, to: Vcoproc | null): Account {
+    const payer = by === 'from' ? from : by === 'to' ? to : null;
+    if (payer === null || this.#leaving.has(payer)) return { vcoproc: null, kind: 'switch' };
+    return { vcoproc: payer.id, kind: 'switch' };
   }
 
   /** Closes the stretch of time that ends now, tells the policy, and lets `next` pay from here on. */

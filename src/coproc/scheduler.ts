@@ -12,7 +12,7 @@
  * no slice, the core is tickless.
  */
 import { limits } from '../base/limits.js';
-import type { CancelAlarm, Clock } from '../hw/clock.js';
+import type { Clock } from '../hw/clock.js';
 import type { ContextHardware, ContextIrq, StepAnswer } from '../hw/context-hardware.js';
 import { ContextSwitch } from './context-switch.js';
 import { Denial } from './denial.js';
@@ -21,8 +21,10 @@ import type { Account, LedgerSnapshot } from './ledger.js';
 import type { Parameters, PolicyModule, SchedulerPolicy } from './policy.js';
 import { type ParametersOf, Roster } from './roster.js';
 import type { Phase, SchedulerCounters, SchedulerParts, SwitchPayer } from './scheduler-parts.js';
+import { SliceTimer } from './slice-timer.js';
 import { SwitchStatistics } from './switch-statistics.js';
 import { type Vcoproc, type VcoprocOwner, vcoprocState } from './vcoproc.js';
+import { Watchdog } from './watchdog.js';
 
 const { SLEEPING, WAITING, RUNNING, ASKED_TO_SLEEP, ISOLATED } = vcoprocState;
 
@@ -36,13 +38,12 @@ export class Scheduler implements VcoprocOwner {
   readonly #roster: Roster;
   readonly #escalation: Escalation;
   readonly #denial = new Denial();
+  readonly #slice: SliceTimer;
+  readonly #watchdog: Watchdog;
   #current: Vcoproc | null = null;
   #phase: Phase = 'settled';
   #again = false;
   #deciding = false;
-  #cancelSlice: CancelAlarm | null = null;
-  /** When the device that denies to stop is worth another attempt. */
-  #retryNs = 0;
 
   constructor(parts: SchedulerParts) {
     const { hardware, memory, clock, counters, policy, parameters, switchPayer } = parts;
@@ -62,6 +63,8 @@ export class Scheduler implements VcoprocOwner {
       },
       workChanged: (vcoproc) => this.workChanged(vcoproc),
     });
+    this.#slice = new SliceTimer(clock, counters, () => this.#schedule());
+    this.#watchdog = new Watchdog(clock, () => this.#askWhetherAlive());
     hardware.onIrq((irq) => this.#interrupted(irq));
   }
 
@@ -163,7 +166,7 @@ export class Scheduler implements VcoprocOwner {
   #sleep(vcoproc: Vcoproc): void {
     this.#roster.sleep(vcoproc);
     // What it could not leave is over.
-    if (vcoproc === this.#current) this.#retryNs = 0;
+    if (vcoproc === this.#current) this.#denial.retryNow();
     // One that is being loaded is loaded first, and asked about then.
     if (vcoproc.state === WAITING && vcoproc !== this.#current) vcoproc.enter(SLEEPING);
     this.#schedule();
@@ -183,15 +186,12 @@ export class Scheduler implements VcoprocOwner {
       this.#decide();
     } while (this.#again && this.#phase === 'settled');
     this.#deciding = false;
+    this.#watch();
   }
 
   #decide(): void {
-    this.#cancelSlice?.();
-    this.#cancelSlice = null;
-    if (this.#escalation.isolated) {
-      this.#finishRemovals();
-      return;
-    }
+    this.#slice.cancel();
+    if (this.#escalation.isolated) return this.#finishRemovals();
     this.#roster.charge(this.#settledAccount());
     const current = this.#current;
     const { next, sliceNs } = this.#roster.choose(current);
@@ -205,10 +205,10 @@ export class Scheduler implements VcoprocOwner {
   #stay(sliceNs: number | null): void {
     const current = this.#current;
     if (current?.state === ASKED_TO_SLEEP) this.#takeBack(current, sliceNs);
-    else this.#armSlice(sliceNs);
+    else this.#slice.arm(sliceNs);
   }
 
-  /** A denied stop is not wanted any more. */
+  /** A stop is not wanted any more. */
   #takeBack(current: Vcoproc, sliceNs: number | null): void {
     this.#phase = 'entering';
     this.#switch.resume(current, (answer) => {
@@ -218,16 +218,8 @@ export class Scheduler implements VcoprocOwner {
       }
       this.#denial.end();
       current.enter(RUNNING);
+      current.registersLoaded();
       this.#settleFor(sliceNs);
-    });
-  }
-
-  #armSlice(sliceNs: number | null): void {
-    if (sliceNs === null) return;
-    this.#cancelSlice = this.#clock.alarm(Math.max(1, Math.ceil(sliceNs)), () => {
-      this.#cancelSlice = null;
-      this.#counters.tick();
-      this.#schedule();
     });
   }
 
@@ -235,8 +227,8 @@ export class Scheduler implements VcoprocOwner {
 
   /** One that denies is not asked again before it said that it is worth the while. */
   #leaveWhenDue(current: Vcoproc, next: Vcoproc | null, sliceNs: number | null): void {
-    const waitNs = this.#denial.isOn ? this.#retryNs - this.#clock.nowNs() : 0;
-    if (waitNs > 0) this.#armSlice(waitNs);
+    const waitNs = this.#denial.waitNs(this.#clock.nowNs());
+    if (waitNs > 0) this.#slice.arm(waitNs);
     else this.#leave(current, next, sliceNs);
   }
 
@@ -246,7 +238,7 @@ export class Scheduler implements VcoprocOwner {
     let stoppedNs = this.#clock.nowNs();
     const stopped = (): void => {
       stoppedNs = this.#clock.nowNs();
-      this.#roster.charge(this.#switchAccount(current, next));
+      this.#roster.charge(this.#roster.switchAccount(this.#switchPayer, current, next));
     };
     this.#switch.leave(current, stopped, (answer) => {
       if (answer.kind === 'done') {
@@ -278,9 +270,8 @@ export class Scheduler implements VcoprocOwner {
       this.#escalate(current, `it denied to stop for ${this.#denial.lastedNs(nowNs)} ns`);
       return;
     }
-    const hintNs = answer.ns > limits.SWITCH_RETRY_NS_MIN ? Math.ceil(answer.ns) : limits.SWITCH_RETRY_NS_MIN;
-    const waitNs = Math.min(hintNs, limits.SWITCH_RETRY_NS_MAX);
-    this.#retryNs = this.#roster.isAwake(current) ? nowNs + waitNs : nowNs;
+    const waitNs = this.#denial.retryIn(answer.ns, nowNs);
+    if (!this.#roster.isAwake(current)) this.#denial.retryNow();
     this.#settleFor(waitNs);
   }
 
@@ -288,7 +279,7 @@ export class Scheduler implements VcoprocOwner {
   #enter(left: Vcoproc | null, next: Vcoproc, sliceNs: number | null): void {
     this.#phase = 'entering';
     const startNs = this.#clock.nowNs();
-    this.#roster.charge(this.#switchAccount(left, next));
+    this.#roster.charge(this.#roster.switchAccount(this.#switchPayer, left, next));
     const replays = (): void => this.#roster.charge({ vcoproc: next.id, kind: 'emulation' });
     this.#current = next;
     this.#switch.enter(next, replays, (answer) => {
@@ -312,16 +303,20 @@ export class Scheduler implements VcoprocOwner {
 
   /** The phase is over. Unless something changed meanwhile, the policy is asked again in `sliceNs`. */
   #settleFor(sliceNs: number | null): void {
-    if (!this.#again) this.#armSlice(sliceNs);
+    if (!this.#again) this.#slice.arm(sliceNs);
     this.#settle(this.#again);
   }
 
   /** The phase is over. `decide`: what runs next is open. */
   #settle(decide: boolean): void {
     this.#phase = 'settled';
+    this.#watchdog.heard();
     this.#roster.charge(this.#settledAccount());
     if (decide || this.#again) this.#schedule();
-    else this.#finishRemovals();
+    else {
+      this.#finishRemovals();
+      this.#watch();
+    }
   }
 
   /** The device is got out of the context of `guilty`, whatever it takes. The phase stays what it is until then. */
@@ -330,9 +325,28 @@ export class Scheduler implements VcoprocOwner {
     this.#escalation.escalate(guilty, reason, () => this.#settle(true));
   }
 
-  // Interrupts of the hardware.
+  // News of the hardware, and the want of it.
+
+  /** Whoever has work on a device that others share is looked after; one that denies is asked often enough. */
+  #watch(): void {
+    this.#watchdog.watch(this.#roster.worksBesideOthers(this.#current) && !this.#denial.isOn);
+  }
+
+  /** Stops whom it runs and lets it go on at once: a device that has hung answers neither. */
+  #askWhetherAlive(): void {
+    const current = this.#current;
+    if (this.#phase !== 'settled' || current?.state !== RUNNING) return;
+    this.#phase = 'leaving';
+    current.enter(ASKED_TO_SLEEP);
+    this.#switch.pause(current, (answer) => {
+      this.#again = true;
+      if (answer.kind === 'failed') this.#escalate(current, answer.reason);
+      else this.#takeBack(current, null);
+    });
+  }
 
   #interrupted(irq: ContextIrq): void {
+    this.#watchdog.heard();
     if (irq.kind === 'reset' || irq.kind === 'lost') this.#deviceWasReset(irq);
     else {
       // Nobody hears of a context that is being destroyed (R64).
@@ -361,7 +375,7 @@ export class Scheduler implements VcoprocOwner {
     });
   }
 
-  // Removal and accounts.
+  // Removal, and who pays.
 
   /** What is not loaded and not on its way can go. */
   #finishRemovals(): void {
@@ -380,17 +394,6 @@ export class Scheduler implements VcoprocOwner {
   }
 
   #settledAccount(): Account {
-    const current = this.#current;
-    if (current === null) return { vcoproc: null, kind: 'idle' };
-    if (this.#denial.isOn) return { vcoproc: current.id, kind: 'denied' };
-    return this.#roster.isAwake(current)
-      ? { vcoproc: current.id, kind: 'run' }
-      : { vcoproc: null, kind: 'idle' };
-  }
-
-  #switchAccount(from: Vcoproc | null, to: Vcoproc | null): Account {
-    const payer = this.#switchPayer === 'from' ? from : this.#switchPayer === 'to' ? to : null;
-    if (payer === null || this.#roster.isLeaving(payer)) return { vcoproc: null, kind: 'switch' };
-    return { vcoproc: payer.id, kind: 'switch' };
+    return this.#roster.settledAccount(this.#current, this.#denial.isOn);
   }
 }

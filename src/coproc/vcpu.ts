@@ -55,12 +55,10 @@ export class Vcpu {
 
   /** Calls `act` at once if it runs, else when it does; in the order of the calls. */
   whenRunning(act: () => void): void {
-    if (this.#waiting.length === 0 && this.running) {
-      act();
-      return;
-    }
     this.#waiting.push(act);
-    this.#cancelAlarm ??= this.#clock.alarm(this.#untilPeriodEndNs(), () => this.#runWaiting());
+    // Its alarm may be one of several of this moment, and not the first.
+    if (this.running) this.#runWaiting();
+    else this.#cancelAlarm ??= this.#clock.alarm(this.#untilPeriodEndNs(), () => this.#runWaiting());
   }
 
   #runWaiting(): void {

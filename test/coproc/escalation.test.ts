@@ -9,6 +9,7 @@ import { CoprocBench } from './bench.js';
 
 const MS = NS_PER_MS;
 const SLICE = limits.TIME_SLICE_NS;
+const CONTROL = { name: 'CONTROL', at: 0, width: 32, access: 'RW', reset: 0, doc: 'for software' } as const;
 
 /** One with its own way to stop, and two neighbours that always have work. */
 function withNeighbours(stop: SimStop) {
@@ -199,6 +200,71 @@ describe('the ladder', () => {
     bench.scheduler.remove(late, () => gone++);
     expect([gone, bench.log.filter((line) => line.startsWith('destroy'))]).toEqual([1, []]);
     expect(neighbours.map((each) => bench.told(each))).toEqual([[], []]);
+  });
+});
+
+describe('the watchdog', () => {
+  /** One that works alone, in its own way, beside one that has had nothing to do so far. */
+  function withIdleNeighbour(options: SimContextOptions) {
+    const bench = new CoprocBench({ contexts: [options, { load: { kind: 'given' } }], registers: [CONTROL] });
+    const [busy, idle] = bench.start(2) as [Vcoproc, Vcoproc];
+    return { bench, busy, idle };
+  }
+
+  it('R48, R49: a device that hangs while nobody else has work is got out of there all the same', () => {
+    const { bench, busy, idle } = withIdleNeighbour({ load: { kind: 'always' }, stop: { kind: 'silent' } });
+    bench.faults.set('resetContext', { kind: 'silent' });
+    bench.runFor(limits.WATCHDOG_NS + limits.STEP_TIMEOUT_NS - 1);
+    expect(escalation(bench.log)).toEqual([]);
+    bench.runFor(limits.STEP_TIMEOUT_NS + MS, () => bench.checkInvariants());
+    expect(escalation(bench.log)).toEqual(['resetContext 0', 'resetDevice']);
+    expect([busy.failures, idle.failures]).toEqual([1, 0]);
+    expect(busy.lastFailure).toBe(`a step was not answered within ${limits.STEP_TIMEOUT_NS} ns`);
+  });
+
+  it('leaves one that works alone where it is: no tick, no switch, no time of it lost', () => {
+    const { bench, busy } = withIdleNeighbour({ load: { kind: 'always' } });
+    bench.runFor(MS);
+    const before = bench.times(busy).run;
+    const { entered } = bench.scheduler.statistics.snapshot();
+    bench.runFor(20 * limits.WATCHDOG_NS, () => bench.checkInvariants());
+    expect(bench.times(busy).run - before).toBe(20 * limits.WATCHDOG_NS);
+    expect([bench.counts.ticks, busy.failures, busy.state]).toEqual([0, 0, 'RUNNING']);
+    expect(bench.scheduler.statistics.snapshot().entered).toBe(entered);
+    expect(escalation(bench.log)).toEqual([]);
+    expect(bench.log.filter((line) => line.startsWith('stop'))).toHaveLength(20);
+  });
+
+  it('is content with a denial, and takes its question back', () => {
+    const stop = { kind: 'denies', forNs: 60 * NS_PER_SECOND, hintNs: MS } as const;
+    const { bench, busy } = withIdleNeighbour({ load: { kind: 'always' }, stop });
+    bench.runFor(20 * NS_PER_SECOND, () => bench.checkInvariants());
+    expect([escalation(bench.log), busy.failures, bench.times(busy).denied]).toEqual([[], 0, 0]);
+  });
+
+  it('R27: has accesses to registers wait while it asks, and keeps their order', () => {
+    const { bench, busy } = withIdleNeighbour({ load: { kind: 'always' } });
+    bench.faults.set('stop 0', { kind: 'late', ns: 100 });
+    bench.runFor(limits.WATCHDOG_NS + 50);
+    expect(busy.state).toBe('ASKED_TO_SLEEP');
+    const values: number[] = [];
+    busy.writeRegister(CONTROL.at, 32, 5, () => {});
+    busy.readRegister(CONTROL.at, 32, (value) => values.push(value));
+    expect(values).toEqual([]);
+    bench.runFor(100);
+    expect([values, busy.state]).toEqual([[5], 'RUNNING']);
+  });
+
+  it('has no alarm while nobody has work, and none on a device of one owner: the clock comes to rest', () => {
+    const { bench, busy } = withIdleNeighbour({ load: { kind: 'given' } });
+    bench.hardware.give(busy.context, MS);
+    let events = 0;
+    while (bench.clock.step()) events += 1;
+    expect(events).toBeLessThan(10);
+    const alone = new CoprocBench({ contexts: [{ load: { kind: 'always' } }] });
+    alone.start(1);
+    while (alone.clock.step()) events += 1;
+    expect(events).toBeLessThan(10);
   });
 });
 

@@ -1,8 +1,17 @@
 // Does a processor run and sleep as its pattern says, lose nothing that it is to do, and keep its order?
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Vcpu } from '../../src/coproc/vcpu.js';
+import { Vcpu, type VcpuPattern } from '../../src/coproc/vcpu.js';
 import { VirtualClock } from '../../src/hw/clock.js';
+
+/** What is to be done comes when the processor begins to run, and before the alarm for what waited until then. */
+const AT_THE_MOMENT_IT_RUNS: [VcpuPattern, [number, boolean][]] = [
+  { busyNs: 21, idleNs: 55 },
+  [
+    [325, false],
+    [380, false],
+  ],
+];
 
 describe('the processor of a domain', () => {
   it('runs at the beginning of each period, and sleeps for the rest of it', () => {
@@ -62,6 +71,7 @@ describe('the processor of a domain', () => {
         expect(done).toEqual(asked);
         expect(vcpu.wakeups).toBe(wokenIn.size);
       }),
+      { examples: [AT_THE_MOMENT_IT_RUNS] },
     );
   });
 });

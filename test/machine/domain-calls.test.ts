@@ -232,6 +232,24 @@ describe('parameters of a domain', () => {
     expect(read()).toEqual({ ...fairDefaults, weight: 512, cap: 50, cooperates: 1 });
   });
 
+  it('are not those of an instance that is being taken away, whose promises count no longer', () => {
+    const bench = new DomainsBench({ contextOf: () => ({ load: { kind: 'always' } }), stepNs: 1000 });
+    bench.ask(web);
+    bench.worker(bench.domain('web'), 'zip0');
+    bench.advance(NS_PER_MS);
+    let isDetached = false;
+    bench.calls.call({ call: 'detach', domain: 'web', instance: 'zip0' }, () => {
+      isDetached = true;
+    });
+    const parameters = { budgetNs: 8 * NS_PER_MS, periodNs: 10 * NS_PER_MS };
+    const set = bench.call({ call: 'setDomainParameters', domain: 'web', instance: 'zip0', parameters });
+    expect(isDetached).toBe(false);
+    expect(set._unsafeUnwrapErr()).toMatchObject({ argument: 'domainId' });
+    bench.advance(NS_PER_MS);
+    expect(isDetached).toBe(true);
+    bench.ask({ call: 'attach', domain: 'web', instance: 'zip0', parameters });
+  });
+
   it('R21: belong to the policy that is told of with them at any moment, while domains come, change and go', () => {
     const load = { kind: 'periodic', periodNs: NS_PER_MS, workNs: NS_PER_MS / 2 } as const;
     const names: Record<string, string[]> = {

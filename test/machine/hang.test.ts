@@ -214,7 +214,7 @@ describe('after its reset a device', () => {
   it('tells the library: requests in flight are lost, and a new pool works', async () => {
     const machine = twoDevices();
     const lost = (await openPool(machine, [copy]))._unsafeUnwrap();
-    const session = lost.session({ op: 'copy', route: 'device' })._unsafeUnwrap();
+    const session = lost.session({ op: 'copy', route: 'device', onDeviceLoss: 'fail' })._unsafeUnwrap();
     expect((await session.run('before')).isOk()).toBe(true);
     const bystander = new MockProcess(machine);
     await bystander.queue();

@@ -1,10 +1,10 @@
 /**
  * One context with one queue, on either of two instances of a device, and a choice after each step of the engine: go on,
- * be left for another context, or move to the other instance. Requests are those of the copy accelerator on a memory of
- * which some pages are not there at first.
+ * be left for another context, or move to the other instance. Requests are those of the copy accelerator unless a test
+ * brings others, on a memory of which some pages are not there at first.
  */
+import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { copySqe } from '../../drivers/copy/layout.js';
 import { KiB, PAGE_BYTES } from '../../src/base/units.js';
 import type { ContextIrq, StepAnswer } from '../../src/hw/context-hardware.js';
 import type { QueueBinding } from '../../src/hw/coproc-port.js';
@@ -13,17 +13,16 @@ import { Engine, IDLE } from '../../src/hw/engine.js';
 import type { ContextImage, SaveAnswer } from '../../src/hw/engine-image.js';
 import type { PageRequestRecord } from '../../src/hw/iommu-driver/control.js';
 import { queueContextLayout } from '../../src/hw/queue-context.js';
-import { CQE_BYTES, dusShape, queueWord } from '../../src/uapi/queue-layout.js';
+import { CQE_BYTES, type DusShape, dusShape, queueWord } from '../../src/uapi/queue-layout.js';
 import { copySqeOf, patternOf } from '../hw/copy-requests.js';
 import { PortBench } from '../hw/port-bench.js';
 
 const DEPTH = 64;
-const SHAPE = dusShape(copySqe.bytes, DEPTH, DEPTH);
 const RING_ADDRESS = 0x10_0000;
 const PASID = 5;
 const [CONTEXT, OTHER_CONTEXT] = [1, 2];
 /** Where the data is, and which of its pages come late. */
-const DATA = 0x80_0000;
+export const DATA = 0x80_0000;
 const DATA_PAGES = 64;
 const isCold = (page: number): boolean => page % 5 === 3;
 
@@ -52,6 +51,8 @@ export interface CutOptions {
   /** Page requests are answered after the cut instead of before it. */
   readonly answersLate?: boolean;
   readonly requests?: readonly Uint8Array[];
+  /** `qc_type` of the queue; 0 unless said otherwise. */
+  readonly qcType?: number;
 }
 
 export class CutBench extends PortBench {
@@ -64,6 +65,8 @@ export class CutBench extends PortBench {
   readonly #mmioAddress = this.frame();
   readonly #contextAddress = this.frame();
   readonly #options: CutOptions;
+  readonly #shape: DusShape;
+  readonly #sqeBytes: number;
   readonly #count: number;
   readonly #late: PageRequestRecord[] = [];
   readonly #ringFrames: number[];
@@ -72,6 +75,8 @@ export class CutBench extends PortBench {
   constructor(description: DeviceDescription, options: CutOptions = {}) {
     super();
     this.#options = options;
+    this.#sqeBytes = description.sqeBytes;
+    this.#shape = dusShape(description.sqeBytes, DEPTH, DEPTH);
     const { port } = this;
     const newEngine = () =>
       new Engine({
@@ -82,7 +87,7 @@ export class CutBench extends PortBench {
         trace: null,
       });
     [this.engine, this.spare] = [newEngine(), newEngine()];
-    this.#ringFrames = Array.from({ length: SHAPE.bytes / PAGE_BYTES }, (_, page) =>
+    this.#ringFrames = Array.from({ length: this.#shape.bytes / PAGE_BYTES }, (_, page) =>
       this.map(-1, RING_ADDRESS + page * PAGE_BYTES),
     );
     this.#dataFrames = Array.from({ length: DATA_PAGES }, (_, page) => {
@@ -98,7 +103,7 @@ export class CutBench extends PortBench {
     const requests = options.requests ?? REQUESTS;
     this.#count = requests.length;
     for (const [slot, sqe] of requests.entries()) {
-      this.memory.view(this.#ringFrames[0]! + slot * copySqe.bytes, copySqe.bytes).set(sqe);
+      this.slot(slot).set(sqe);
     }
     this.memory.store32(this.#mmioAddress + queueWord.SQ_TAIL, requests.length);
   }
@@ -107,7 +112,7 @@ export class CutBench extends PortBench {
     return {
       queueNumber: 3,
       pasid: PASID,
-      qcType: 0,
+      qcType: this.#options.qcType ?? 0,
       epoch: 9,
       mmioAddress: this.#mmioAddress,
       contextAddress: this.#contextAddress,
@@ -195,7 +200,23 @@ export class CutBench extends PortBench {
 
   /** An SQ slot. */
   slot(index: number): Uint8Array {
-    return this.memory.view(this.#ringFrames[0]! + index * copySqe.bytes, copySqe.bytes);
+    return this.memory.view(this.#ringFrames[0]! + index * this.#sqeBytes, this.#sqeBytes);
+  }
+
+  /** Puts bytes where the data is, pages that are not there yet included. */
+  putData(offset: number, source: Uint8Array): void {
+    for (let done = 0; done < source.length; ) {
+      const [page, at] = [Math.floor((offset + done) / PAGE_BYTES), (offset + done) % PAGE_BYTES];
+      const part = source.subarray(done, done + PAGE_BYTES - at);
+      this.memory.view(this.#dataFrames[page]! + at, part.length).set(part);
+      done += part.length;
+    }
+  }
+
+  /** A copy of a part of the data. */
+  data(offset: number, bytes: number): Buffer {
+    const pages = this.#dataFrames.map((frame) => this.memory.view(frame, PAGE_BYTES));
+    return Buffer.concat(pages).subarray(offset, offset + bytes);
   }
 
   /** Whether a request was taken and is not completed: word of the shared queue context. */
@@ -204,7 +225,7 @@ export class CutBench extends PortBench {
   }
 
   get completions(): number {
-    const at = this.#ringFrames[SHAPE.cqOffset / PAGE_BYTES]!;
+    const at = this.#ringFrames[this.#shape.cqOffset / PAGE_BYTES]!;
     let count = 0;
     while ((this.memory.data.getUint16(at + count * CQE_BYTES + 14, true) & 1) === 1) count += 1;
     return count;

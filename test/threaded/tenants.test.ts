@@ -78,6 +78,27 @@ describe('a tenant', () => {
     await again.close();
   });
 
+  it('comes and goes beside others that work: each call has its own answer, and every place is free again', async () => {
+    let isOver = false;
+    const steady = (async () => {
+      while (!isOver) await roundTrip(pool);
+    })();
+    // More lives than there is room for at once: what one of them left behind would be missing.
+    const lives = async (index: number): Promise<void> => {
+      for (let life = 0; life < 5; life++) {
+        const isolation = index === 0 ? 'queue' : 'context';
+        const tenant = pool.domain(`guest-${index}-${life}`, { isolation, weight: 1 + index });
+        const own = Buffer.from(`guest ${index}, life ${life}\n`.repeat(2000));
+        const answers = await Promise.all(Array.from({ length: 3 }, () => tenant.compress(own, device)));
+        for (const answer of answers) expect(gunzipSync(answer._unsafeUnwrap().data).equals(own)).toBe(true);
+        expect((await tenant.close()).isOk()).toBe(true);
+      }
+    };
+    await Promise.all([0, 1, 2, 3].map(lives));
+    isOver = true;
+    await steady;
+  });
+
   it('that was never used needs no closing, and closing the pool closes the rest', async () => {
     const other = (await wd.open({ engines: 1, memoryBytes: 256 * 2 ** 20 }))._unsafeUnwrap();
     other.domain('never used');

@@ -30,7 +30,7 @@ const sizes = fc.oneof(
 );
 
 /** Bytes of every kind: text, noise, zeros, and these behind each other. */
-export const contents: fc.Arbitrary<Buffer> = fc
+const contents: fc.Arbitrary<Buffer> = fc
   .array(fc.tuple(fc.constantFrom('text', 'noise', 'zeros'), sizes, fc.nat(5)), {
     minLength: 1,
     maxLength: 3,
@@ -50,7 +50,7 @@ const mostly = (good: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
   fc.oneof({ weight: 30, arbitrary: good }, { weight: 1, arbitrary: odd });
 
 /** Options of one call: each may be left out, and now and then one is wrong. */
-export const options: fc.Arbitrary<Record<string, unknown>> = fc.record(
+const options: fc.Arbitrary<Record<string, unknown>> = fc.record(
   {
     level: mostly(fc.constantFrom(-1, 0, 1, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9)),
     windowBits: mostly(fc.constantFrom(15, 15, 15, 15, 0, 8, 9, 11, 14)),

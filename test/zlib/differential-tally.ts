@@ -42,10 +42,10 @@ export class Tally {
   }
 
   #note(name: string, options: unknown, result: object): void {
-    const cause = causeOf(name, options);
-    if (cause !== undefined) return increase(this.byDesign, cause);
     const via = this.#viaOf(result);
+    const cause = causeOf(name, options);
     if (via?.path === 'device') this.device += 1;
+    else if (cause !== undefined) increase(this.byDesign, cause);
     else increase(this.software, via?.reason ?? 'no word of the way');
   }
 }

@@ -34,6 +34,8 @@ const ENDS: Readonly<Record<string, (input: Buffer) => readonly Step[]>> = {
   ],
   'end after close': (input) => [['close'], ['end', input]],
   'end after destroy': (input) => [['write', input], ['destroy'], ['end', input]],
+  'destroy with an empty write under way': () => [['write', Buffer.alloc(0)], ['destroy']],
+  'destroy with one byte under way': (input) => [['write', input.subarray(0, 1)], ['destroy']],
   'params after destroy': (input) => [['write', input], ['destroy'], ['params', 5, 0]],
   'close with a flush pending': (input) => [['write', input], ['flush'], ['close']],
 };

@@ -102,6 +102,8 @@ export const rows: Rows = {
     await answered(zlib, FUNCTION_OF[className], bytes),
     atOnce(zlib, `${FUNCTION_OF[className]}Sync`, bytes),
     await drive(zlib, className, undefined, [['end', bytes]]),
+    // With any options the window is that of the header.
+    await drive(zlib, className, {}, [['end', bytes]]),
     await drive(zlib, className, undefined, [
       ['write', bytes.subarray(0, 1)],
       ['write', bytes.subarray(1, 700)],

@@ -25,6 +25,13 @@ const WRITES: Readonly<Record<string, (input: Buffer) => readonly Step[]>> = {
     ['resume'],
     ['end'],
   ],
+  'pause and resume with one byte under way': (input) => [
+    ['write', input.subarray(0, 1)],
+    ['pause'],
+    ['resume'],
+    ['settle'],
+    ['end', input.subarray(1)],
+  ],
   'text with an encoding': (input) => [['write', input.toString('hex'), 'hex'], ['end']],
   'text in base64, then utf8': (input) => [
     ['write', input.toString('base64'), 'base64'],
@@ -134,6 +141,30 @@ export const rows: Rows = {
     },
     (className, bytes) => (zlib) =>
       drive(zlib, className, undefined, [...pieces(inputFor(className, bytes), 30_000), ['end']]),
+  ),
+  ...crossed(
+    CLASSES,
+    { 'no write is called back in the turn that made it': 0 },
+    (className) => async (zlib) => {
+      const early: string[] = [];
+      for (const bytes of [0, 1, 2, 700]) {
+        const stream = make(zlib, className);
+        stream.on('error', () => {});
+        let called = false;
+        const written = new Promise<void>((resolve) => {
+          stream.write(inputFor(className).subarray(0, bytes), () => {
+            called = true;
+            resolve();
+          });
+        });
+        // Every tick and every promise of this turn, and those that they lead to.
+        for (let tick = 0; tick < 50; tick++) await new Promise<void>((resolve) => process.nextTick(resolve));
+        if (called) early.push(`of ${bytes} bytes`);
+        await within(written);
+        stream.destroy();
+      }
+      return early;
+    },
   ),
   'back-pressure: the source is held, and let go again': async (zlib) => {
     const log: string[] = [];
