@@ -84,9 +84,8 @@ function deliver(started: Started, result: Result<WdOutput, WdError>): void {
     return answer(started, null, buffer);
   }
   const { error } = result;
-  const limited = started.asked.options.maxOutputLength !== undefined;
-  // With a limit, which of two errors Node meets first depends on its chunks: Node says.
-  if (error.kind === 'BadData' && !limited) answer(started, zlibError(error));
+  if (error.kind === 'BadData') answer(started, zlibError(error));
+  // Beyond an output limit, too: whether Node meets damage before it gets there depends on its chunks.
   else instead(started, inSoftware(`the pool answered ${error.code}`));
 }
 

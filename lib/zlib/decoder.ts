@@ -17,6 +17,9 @@ const NOTHING = new Uint8Array(0);
 
 const HEAD_TOO_LONG = `a head is longer than ${limits.ZLIB_HEAD_BYTES_MAX} bytes`;
 
+/** More than the head of a block has: what is wrong with it shows before there is room for its output. */
+const HEADS_BYTES = 4096;
+
 type Member = Extract<HeaderVerdict, { kind: 'skip' }>;
 
 export class Decoder implements StreamEngine {
@@ -105,7 +108,9 @@ export class Decoder implements StreamEngine {
     const { input, room, flush } = window;
     if (input.length === 0 && !this.#owes) return false;
     const control = { flush: 0, final: flush === Z_FINISH, roomBytes: room.length };
-    const step = await this.#steps.take(input, control);
+    // More than fills the room would only be copied to the device again with the next step.
+    const offered = input.subarray(0, room.length + (room.length >>> 3) + HEADS_BYTES);
+    const step = await this.#steps.take(offered, control);
     if (step === null) return false;
     window.consume(step.consumed);
     window.put(step.output);

@@ -4,21 +4,19 @@ import type { ZlibModule } from './names.js';
 type Callback = (error: Error | null, result: Buffer) => void;
 type CallbackCall = (buffer: unknown, options: unknown, callback: Callback) => void;
 
-/** What every supported Node has. */
-type Always =
-  | 'deflate'
-  | 'deflateRaw'
-  | 'gzip'
-  | 'inflate'
-  | 'inflateRaw'
-  | 'gunzip'
-  | 'unzip'
-  | 'brotliCompress'
-  | 'brotliDecompress';
-/** The functions by name; what Node adds later is there, too. */
-export type ZlibPromises = { readonly [Name in Always]: ZlibModule[Name]['__promisify__'] } & Readonly<
-  Record<string, (buffer: unknown, options?: unknown) => Promise<Buffer>>
->;
+/** The functions by name: those of every supported Node with their types, and what a newer one adds. */
+export type ZlibPromises = {
+  readonly [Name in
+    | 'deflate'
+    | 'deflateRaw'
+    | 'gzip'
+    | 'inflate'
+    | 'inflateRaw'
+    | 'gunzip'
+    | 'unzip'
+    | 'brotliCompress'
+    | 'brotliDecompress']: ZlibModule[Name]['__promisify__'];
+} & Readonly<Record<string, (buffer: unknown, options?: unknown) => Promise<Buffer>>>;
 
 /** The functions of `zlib` that have a synchronous twin, as promises. What Node throws at once is a rejection here. */
 export function promisesOf(zlib: ZlibModule): ZlibPromises {

@@ -51,23 +51,19 @@ export class ContextSwitch {
 
   /** Takes the loaded `vcoproc` off the coproc, unless the device denies. `stopped` is called when it executes no more. */
   leave(vcoproc: Vcoproc, stopped: () => void, done: (answer: StepAnswer) => void): void {
-    const { hardware } = this.#parts;
-    this.#step<StepAnswer>(
-      (answer) => hardware.stop(answer),
-      (answer) => {
-        if (answer.kind !== 'done') {
-          done(answer);
-          return;
-        }
-        stopped();
-        // The memory's own steps are bounded below: a device that acknowledges nothing is reset.
-        this.#save(vcoproc, (saved) => {
-          if (saved.kind !== 'done') done(saved);
-          else this.#leaveMemory(() => done(DONE));
-        });
-      },
-      done,
-    );
+    this.pause(vcoproc, (answer) => {
+      if (answer.kind !== 'done') {
+        if (answer.kind === 'retryIn') vcoproc.registersLoaded();
+        done(answer);
+        return;
+      }
+      stopped();
+      // The memory's own steps are bounded below: a device that acknowledges nothing is reset.
+      this.#save(vcoproc, (saved) => {
+        if (saved.kind !== 'done') done(saved);
+        else this.#leaveMemory(() => done(DONE));
+      });
+    });
   }
 
   /** Loads `vcoproc`. `replays` is called before its stacked accesses are executed, if there are any. */
@@ -89,7 +85,10 @@ export class ContextSwitch {
     this.#step<StepAnswer>((started) => hardware.start(vcoproc.context, accesses, started), done, done);
   }
 
-  /** Asks the device to stop the loaded `vcoproc`, and no more: accesses to its registers wait until it is resumed. */
+  /**
+   * Asks the device to stop the loaded `vcoproc`, and no more. Accesses to its registers wait until it is known what comes
+   * of it: the device may have stopped when they arrive, and would not know of whom they are.
+   */
   pause(vcoproc: Vcoproc, done: (answer: StepAnswer) => void): void {
     vcoproc.registersMove();
     this.#step<StepAnswer>((answer) => this.#parts.hardware.stop(answer), done, done);
@@ -163,7 +162,6 @@ export class ContextSwitch {
   }
 
   #save(vcoproc: Vcoproc, done: (answer: StepAnswer) => void): void {
-    vcoproc.registersMove();
     this.#step<RegisterImage>(
       (saved) => this.#parts.hardware.saveRegisters(vcoproc.context, saved),
       (image) => {

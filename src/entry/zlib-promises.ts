@@ -2,6 +2,7 @@
 import { promisesOf } from '../../lib/zlib/promises.js';
 import { zlib } from './zlib-classes.js';
 
+/** All of them by name, those of a newer Node included. */
 const promises = promisesOf(zlib);
 
 /** Compresses into a zlib stream. */
@@ -23,5 +24,6 @@ export const brotliCompress = promises.brotliCompress;
 /** Decompresses Brotli, in software. */
 export const brotliDecompress = promises.brotliDecompress;
 
+export type { ZlibPromises } from '../../lib/zlib/promises.js';
 export { viaOf } from '../../lib/zlib/provenance.js';
 export default promises;

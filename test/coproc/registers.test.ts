@@ -6,6 +6,7 @@ import { zipRegisters } from '../../drivers/zip/layout.js';
 import { limits } from '../../src/base/limits.js';
 import { NS_PER_MS, NS_PER_US } from '../../src/base/units.js';
 import { SavedRegisters } from '../../src/coproc/saved-registers.js';
+import type { SimStop } from '../../src/coproc/sim-context.js';
 import type { RegisterReplay } from '../../src/hw/context-hardware.js';
 import type { RegisterSpec } from '../../src/hw/device-model.js';
 import { RegisterFile } from '../../src/hw/register-map.js';
@@ -343,6 +344,37 @@ describe('an access while the context is moved', () => {
     bench.runFor(60 * NS_PER_US);
     expect(done).toEqual(['1', '2', '3']);
     expect(bench.hardware.registersOf(0)[0]).toBe(3);
+  });
+});
+
+describe('an access while the context is asked to stop', () => {
+  /** Two that always have work; the first is asked to stop, which is answered 100 ns later as `stop` says. */
+  function asked(stop: SimStop) {
+    const bench = new CoprocBench({
+      registers: everyKind,
+      contexts: [{ load: { kind: 'always' }, stop }, { load: { kind: 'always' } }],
+      costs: { stop: 100 },
+    });
+    const [first] = bench.start(2);
+    bench.runFor(limits.TIME_SLICE_NS + 50);
+    expect([first!.state, bench.scheduler.phase]).toEqual(['ASKED_TO_SLEEP', 'leaving']);
+    const reads: number[] = [];
+    first!.writeRegister(CONTROL, 32, 9, () => {});
+    first!.readRegister(CONTROL, 32, (value) => reads.push(value));
+    expect(reads).toEqual([]);
+    bench.runFor(100);
+    return { bench, reads };
+  }
+
+  it('R28: waits for the answer: a device that has stopped by then would not know of whom it is', () => {
+    const { bench, reads } = asked({ kind: 'atOnce' });
+    expect(reads).toEqual([9]);
+    expect(bench.hardware.registersOf(0)[0]).not.toBe(9);
+  });
+
+  it('R26: is made on the device when it denies', () => {
+    const { bench, reads } = asked({ kind: 'denies', forNs: 50 * NS_PER_US, hintNs: 10 * NS_PER_US });
+    expect([reads, bench.hardware.registersOf(0)[0]]).toEqual([[9], 9]);
   });
 });
 

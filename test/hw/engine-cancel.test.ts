@@ -18,6 +18,8 @@ import { MockProcess, newMachine, type RingMock } from './ring-mock.js';
 
 const { DONE, ACCESS_FAILED } = copyStatus;
 const SEGMENT = limits.SEGMENT_INPUT_BYTES;
+/** Far more than any question here needs. */
+const EVENTS_MAX = 50_000;
 
 /** Sets or clears the bit of a slot, as a user side does. */
 function cancel(ring: RingMock, slot: number, wanted = false): void {
@@ -25,6 +27,13 @@ function cancel(ring: RingMock, slot: number, wanted = false): void {
   const words = new Int32Array(ring.mmio.buffer, ring.mmio.byteOffset, ring.mmio.length >>> 2);
   if (wanted) Atomics.and(words, word, ~(1 << (slot & 31)));
   else Atomics.or(words, word, 1 << (slot & 31));
+}
+
+/** Moves the machine until something is so; an error when it never is. */
+function stepUntil(machine: InlineMachine, isSo: () => boolean): void {
+  for (let events = 0; !isSo(); events++) {
+    if (events > EVENTS_MAX || !machine.step()) throw new Error('what is waited for never comes');
+  }
 }
 
 /** Status and tag of each completion, in order. */
@@ -69,9 +78,9 @@ describe('a request whose bit is set', () => {
     ring.submit(
       copySqeOf({ operation: 'fill', destination: pool.address, bytes: 4 * MiB, pattern: 1, tag: 9 }),
     );
-    while (pool.view[2 * SEGMENT] === 0) machine.step();
+    stepUntil(machine, () => pool.view[2 * SEGMENT] !== 0);
     cancel(ring, 0);
-    while (!ring.published()) expect(machine.step()).toBe(true);
+    stepUntil(machine, () => ring.published());
     const written = pool.view.slice();
     expect(written.lastIndexOf(1)).toBeLessThan(4 * SEGMENT);
     machine.runUntilIdle();
@@ -87,7 +96,7 @@ describe('a request whose bit is set', () => {
     );
     ring.place(copySqeOf({ tag: 2 }));
     ring.publishTail();
-    while (ring.readWord('STALLED') === 0) expect(machine.step()).toBe(true);
+    stepUntil(machine, () => ring.readWord('STALLED') !== 0);
     cancel(ring, 0);
     machine.runUntilIdle();
     expect(outcomes(ring)).toEqual([
@@ -178,17 +187,15 @@ describe('what a cancelled request costs', () => {
     for (let slot = 0; slot < flood.shape.sqDepth; slot++) cancel(flood, slot);
     honest.submit(copySqeOf({ bytes: MiB / 2 }));
     let ended = 0;
-    while (!honest.published()) {
-      const { length } = flood.completions();
-      ended += length;
+    stepUntil(machine, () => {
+      ended += flood.completions().length;
       for (let i = flood.sqTail - flood.cqHead; i < 32; i++) flood.place(copySqeOf({ bytes: 8 * MiB }));
       flood.publishTail();
-      expect(machine.step()).toBe(true);
-    }
+      return honest.published();
+    });
     // Equal shares: for each byte of the neighbour at most one charged byte of the flood, and a turn.
-    expect(ended * limits.REQUEST_BYTES_CHARGED_MIN).toBeLessThanOrEqual(
-      MiB / 2 + 2 * limits.QUEUE_QUANTUM_BYTES,
-    );
+    const mostBytes = MiB / 2 + 2 * limits.QUEUE_QUANTUM_BYTES;
+    expect(ended * limits.REQUEST_BYTES_CHARGED_MIN).toBeLessThanOrEqual(mostBytes);
     expect(ended).toBeGreaterThan(0);
   });
 
@@ -199,9 +206,9 @@ describe('what a cancelled request costs', () => {
     for (const ring of rings) for (let i = 0; i < 3; i++) ring.place(copySqeOf({ bytes: 4 * MiB }));
     for (const ring of rings) ring.publishTail();
     const served = (): number[] => [1, 2].map((owner) => meter.served.get(owner) ?? 0);
-    while (served()[0]! < MiB) machine.step();
+    stepUntil(machine, () => served()[0]! >= MiB);
     cancel(rings[0], 0);
-    while (!rings[0].published()) machine.step();
+    stepUntil(machine, () => rings[0].published());
     cancel(rings[0], 0, true);
     for (let events = 0; events < 400; events++) {
       machine.step();

@@ -1,6 +1,6 @@
 // Does a program that lives for long give everything back: memory, threads, and what keeps it from ending?
 //
-// WD_LEAK_FACTOR=10 makes 1,000 pools and 100,000 sessions, which takes minutes; usually it is a tenth of that.
+// WD_LEAK_FACTOR=20 makes 1,000 pools and 100,000 sessions, which takes minutes; usually it is a twentieth of that.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -54,7 +54,7 @@ describe('the work goes to the device', () => {
     let calls = 0;
     const property = fc.asyncProperty(
       fc.constantFrom(...KINDS),
-      fc.integer({ min: 4 * limits.DEVICE_THRESHOLD_BYTES, max: 1_200_000 }),
+      fc.integer({ min: 4 * limits.DEVICE_THRESHOLD_BYTES, max: 300_000 }),
       fc.record(
         { level: fc.integer({ min: -1, max: 9 }), strategy: fc.integer({ min: 0, max: 4 }) },
         { requiredKeys: [] },
@@ -70,7 +70,7 @@ describe('the work goes to the device', () => {
         if (viaOf(output)?.path === 'device') device += 1;
       },
     );
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(property, { numRuns: 40 });
     expect(device / calls).toBeGreaterThanOrEqual(0.9);
   });
 
@@ -249,9 +249,8 @@ describe('places on the device', () => {
     expect(places).toBeGreaterThan(50);
     expect(places).toBeLessThanOrEqual(limits.STREAMS_PER_CTX);
     const outputs = await Promise.all(streams.map((stream) => through(stream, TEXT, 20_000)));
-    const rest = node.gzipSync(Buffer.concat([chunk, TEXT]));
-    // The header was read with the first write, by nobody.
-    for (const output of outputs) expect(output.equals(rest.subarray(-output.length))).toBe(true);
+    const expected = node.gzipSync(Buffer.concat([chunk, TEXT]));
+    for (const output of outputs) expect(output.equals(expected)).toBe(true);
     expect(onDevice(await begun(zlib, MANY))).toBe(places);
     await pool.close();
   });
