@@ -112,20 +112,21 @@ export class Pool {
   /** A pool on a machine. Used by the entry points; programs call `open`. @internal */
   static async create(source: PoolSource): Promise<Result<Pool, WdError>> {
     const devices = await listDevices(source.platform);
-    if (devices.isErr()) return err(devices.error);
+    if (devices.isErr()) return err(await Pool.#ended(source, devices.error));
     const memory = {
       grown: () => {},
       of: new DmaMemory(source.platform, source.memoryLimitBytes, () => memory.grown()),
     };
-    if (!(await memory.of.grow())) return err(await Pool.#withoutMemory(source));
+    // A pool that has no memory at all could only wait for ever.
+    if (!(await memory.of.grow())) return err(await Pool.#ended(source, NO_MEMORY));
     return ok(new Pool(source, devices.value, memory));
   }
 
-  /** A pool that has no memory at all could only wait for ever. */
-  static async #withoutMemory({ platform, end }: PoolSource): Promise<WdError> {
+  /** Gives back what was made for a pool that cannot be. */
+  static async #ended({ platform, end }: PoolSource, error: WdError): Promise<WdError> {
     await platform.exit();
     await end();
-    return invalidState('the machine has no memory left for another pool; close one, or give it more memory');
+    return error;
   }
 
   /**
@@ -244,6 +245,7 @@ export class Pool {
   domain(name: string, options: TenantOptions = {}): Tenant {
     const known = this.#tenants.get(name);
     if (known !== undefined && !known.closed) return known;
+    for (const [old, { closed }] of this.#tenants) if (closed) this.#tenants.delete(old);
     const tenant = new Tenant(name, () => this.#openTenant(name, options));
     this.#tenants.set(name, tenant);
     return tenant;
@@ -358,6 +360,10 @@ function wrongObject(argument: string, value: unknown, members: string): Invalid
     code: 'ERR_INVALID_ARG_TYPE',
   });
 }
+
+const NO_MEMORY = invalidState(
+  'the machine has no memory left for another pool; close one, or give it more memory',
+);
 
 function closed(): InvalidState {
   return invalidState('the pool is closed; open another one');

@@ -47,6 +47,9 @@ export type OpenTenant = (
   options: CheckedTenantOptions,
 ) => Promise<Result<TenantPool, WdError>>;
 
+/** What the domain of a tenant can be called. */
+const DOMAIN_NAME = new RegExp(`^[A-Za-z][A-Za-z0-9_-]{0,${limits.NAME_LENGTH_MAX - 1}}$`);
+
 const CLOSED = 'the tenant is closed; ask the pool for another one';
 
 /** A tenant by its name. Calls answer as those of the pool do. */
@@ -121,6 +124,10 @@ export function checkTenant(
 ): Result<CheckedTenantOptions, InvalidArgument> {
   if (typeof name !== 'string' || name === '' || name.length > limits.TENANT_NAME_LENGTH_MAX) {
     const expected = `a name of 1 to ${limits.TENANT_NAME_LENGTH_MAX} characters`;
+    return err(invalidArgument({ argument: 'name', value: name, expected }));
+  }
+  if (isolation === 'context' && !DOMAIN_NAME.test(name)) {
+    const expected = 'a name of letters, digits, _ and -, a letter first: that of a domain';
     return err(invalidArgument({ argument: 'name', value: name, expected }));
   }
   if (isolation !== 'queue' && isolation !== 'context') {

@@ -12,6 +12,7 @@ import {
   type Dma,
   type DmaFault,
   limits,
+  readAddress,
   type SqeRequest,
 } from '../../src/driver-api.js';
 import { AtOnce } from './device-at-once.js';
@@ -64,8 +65,13 @@ class ZipDevice implements DeviceModel {
     return Math.min(sqe.inputBytes.read(view, 0) + sqe.dictionaryBytes.read(view, 0), ZIP_BYTES_MAX);
   }
 
-  fail({ sqe: view }: SqeRequest, _fault: DmaFault): void {
+  /** A stream whose request failed is over, also when the request had not begun: it would go on without a part. */
+  fail({ sqe: view, qcType, owner }: SqeRequest, _fault: DmaFault): void {
     sqe.status.write(view, 0, zipStatus.ACCESS_FAILED);
+    if (sqe.stateful.read(view, 0) === 0) return;
+    const compresses = qcType === directions.compress;
+    const streamBuffer = readAddress(sqe.streamBuffer, view, 0);
+    this.#streams.take({ owner, compresses, streamBuffer })?.release(this.#pool);
   }
 
   queueStopped(owner: number): void {

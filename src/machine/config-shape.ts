@@ -22,7 +22,8 @@ import { coprocessorsShape, nameShape, parametersShape } from '../coproc/shared-
 import { FAULT_MODELS } from '../hw/fault-model.js';
 import { vcpuPhaseShape } from './vcpu-patterns.js';
 
-const SWITCH_PAYERS: readonly SwitchPayer[] = ['system', 'from', 'to'];
+/** Who can pay for switches. */
+export const SWITCH_PAYERS: readonly SwitchPayer[] = ['system', 'from', 'to'];
 const BYTE_UNITS = { KiB, MiB, GiB };
 const TIME_UNITS = { us: NS_PER_US, ms: NS_PER_MS, s: NS_PER_SECOND };
 

@@ -5,10 +5,17 @@
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../base/errors.js';
 import { limits } from '../base/limits.js';
-import type { Parameters, PolicyModule } from '../coproc/policy.js';
+import {
+  completeParameters,
+  type ParameterSpec,
+  type Parameters,
+  type PolicyModule,
+} from '../coproc/policy.js';
 import type { SwitchPayer } from '../coproc/scheduler-parts.js';
+import { parametersUnder } from '../coproc/vcoproc-parameters.js';
 import { FAULT_MODELS, type FaultModel } from '../hw/fault-model.js';
 import { builtinPolicies } from './builtin-policies.js';
+import { SWITCH_PAYERS } from './config-shape.js';
 import type { DomainRequest } from './domains.js';
 import { mistakeInPatterns } from './vcpu-patterns.js';
 
@@ -72,7 +79,7 @@ const MEMORY_UNIT = 65_536;
 export function checkConfig(
   config: MachineConfig,
   drivers: readonly string[],
-  policies: readonly Pick<PolicyModule, 'name'>[] = builtinPolicies,
+  policies: readonly PolicyModule[] = builtinPolicies,
 ): Result<MachineConfig, InvalidArgument> {
   const {
     memoryBytes,
@@ -93,7 +100,8 @@ export function checkConfig(
     return err(invalidArgument({ argument: 'invalidationTimeoutNs', value: timeoutNs, expected }));
   }
   const seen = new Set<string>();
-  for (const { id, driver, faultModel, policy = 'null' } of instances) {
+  for (const instance of instances) {
+    const { id, driver, faultModel, policy = 'null' } = instance;
     if (typeof id !== 'string' || id === '' || seen.has(id)) {
       return err(
         invalidArgument({
@@ -116,12 +124,45 @@ export function checkConfig(
       const expected = `one of ${FAULT_MODELS.join(', ')}`;
       return err(invalidArgument({ argument: `faultModel of ${id}`, value: faultModel, expected }));
     }
-    if (!policies.some(({ name }) => name === policy)) {
+    const module = policies.find(({ name }) => name === policy);
+    if (module === undefined) {
       const expected = `one of ${policies.map(({ name }) => name).join(', ')}`;
       return err(invalidArgument({ argument: `policy of ${id}`, value: policy, expected }));
     }
+    const unshared = mistakeInSharing(config, instance, module);
+    if (unshared !== null) return err(unshared);
     seen.add(id);
+  }
+  const unknown = Object.keys(config.host ?? {}).find((id) => !seen.has(id));
+  if (unknown !== undefined) {
+    const expected = `one of ${[...seen].join(', ')}`;
+    return err(invalidArgument({ argument: 'host', value: unknown, expected }));
   }
   const wrongPattern = mistakeInPatterns(config.domains ?? []);
   return wrongPattern === null ? ok(config) : err(wrongPattern);
+}
+
+/** What is wrong with how an instance is shared: who pays for switches, parameters of its policy, those of the host. */
+function mistakeInSharing(
+  { host }: MachineConfig,
+  { id, parameters = {}, switchPayer = 'system' }: InstanceConfig,
+  policy: PolicyModule,
+): InvalidArgument | null {
+  if (!SWITCH_PAYERS.includes(switchPayer)) {
+    const expected = `one of ${SWITCH_PAYERS.join(', ')}`;
+    return invalidArgument({ argument: `switchPayer of ${id}`, value: switchPayer, expected });
+  }
+  return (
+    mistakeInParameters(policy.parameters, parameters, `parameters of ${id}`) ??
+    mistakeInParameters(parametersUnder(policy), host?.[id] ?? {}, `host.${id}`)
+  );
+}
+
+function mistakeInParameters(
+  specs: readonly ParameterSpec[],
+  given: Parameters,
+  where: string,
+): InvalidArgument | null {
+  const completed = completeParameters(specs, given, where);
+  return typeof completed.kind === 'string' ? (completed as InvalidArgument) : null;
 }

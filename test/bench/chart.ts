@@ -43,6 +43,7 @@ export function barChart(options: {
   const right = BAR_LEFT + BAR_LENGTH;
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${top}" viewBox="0 0 ${WIDTH} ${top}" font-family="sans-serif" font-size="13">`,
+    `<title>${title}</title>`,
     `<rect width="${WIDTH}" height="${top}" fill="#ffffff"/>`,
     text({ x: MARGIN, y: 24, words: title, weight: 'bold' }),
     `<line x1="${right}" y1="${TITLE_HEIGHT}" x2="${right}" y2="${top - GROUP_GAP}" stroke="#57606a" stroke-dasharray="4 3"/>`,

@@ -133,10 +133,11 @@ export class InlineHardware implements ContextHardware {
   }
 
   readRegister(offset: number, _width: 32 | 64, done: (value: number) => void): void {
-    done(this.#engine.readRegister(offset));
+    if (!this.#hangs) done(this.#engine.readRegister(offset));
   }
 
   writeRegister(offset: number, _width: 32 | 64, value: number, done: Done): void {
+    if (this.#hangs) return;
     this.#engine.writeRegister(offset, value);
     done(0);
   }

@@ -123,7 +123,9 @@ export class InlineMachine {
 
   /** Builds a machine, or says which option is wrong. */
   static create(options: InlineMachineOptions): Result<InlineMachine, CallError> {
-    const names = options.drivers.map(({ name }) => name);
+    // One whose memory accesses no IOMMU checks is not shared (R44).
+    const shareable = options.drivers.filter(({ device }) => device.unprotected !== true);
+    const names = shareable.map(({ name }) => name);
     const instances = options.instances ?? names.map((driver) => ({ id: `${driver}0`, driver }));
     const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
     const { invalidationTimeoutNs, host, domains, policies = builtinPolicies } = options;
