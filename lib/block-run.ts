@@ -118,7 +118,7 @@ class Block extends Flight implements Waiting {
 
   abandoned(reason: string): void {
     const { route, onDeviceLoss } = this.#parts.prepared.options;
-    const mayNot = route === 'device' || onDeviceLoss === 'fail';
+    const mayNot = route === 'device' || (this.#losses > 0 && onDeviceLoss === 'fail');
     if (mayNot) this.#fail(deviceLost('every device', reason));
     else void this.#inSoftware();
   }

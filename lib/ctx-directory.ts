@@ -43,8 +43,11 @@ export class CtxDirectory {
   /** Submits what `submit` submits with one doorbell for each queue. */
   withOneDoorbell(submit: () => void): void {
     this.#holdsDoorbells = true;
-    submit();
-    this.#holdsDoorbells = false;
+    try {
+      submit();
+    } finally {
+      this.#holdsDoorbells = false;
+    }
   }
 
   /** The group for `devices` and a direction. Its ctxs appear as they are opened; requests may be added at once. */
@@ -115,6 +118,8 @@ export class CtxDirectory {
     this.#closed = true;
     clearInterval(this.#watch ?? undefined);
     await Promise.all(this.#opening.values());
+    // A stream that was left open finds its ctx out of service, not memory that has gone to somebody else.
+    for (const ctx of this.#ctxs()) ctx.fail('the pool was closed');
     await Promise.all([...this.#fds].map((fd) => this.#platform.syscall({ call: 'close', fd })));
   }
 
@@ -173,7 +178,7 @@ export class CtxDirectory {
 
   /** Looks after ctxs whose requests do not move: the backstop for a loss that nothing announced. */
   #startWatch(): NodeJS.Timeout {
-    const seen = new Map<Ctx, number>();
+    const seen = new WeakMap<Ctx, number>();
     return setInterval(() => {
       for (const ctx of this.#ctxs()) {
         const stuck = ctx.inFlight > 0 && seen.get(ctx) === ctx.completed;

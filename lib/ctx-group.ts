@@ -94,6 +94,8 @@ export class CtxGroup {
     const index = this.#waiting.indexOf(request, this.#first);
     if (index < 0) return false;
     this.#waiting[index] = null;
+    // What waited behind the first may be able to go.
+    if (index === this.#first) this.dispatch();
     return true;
   }
 

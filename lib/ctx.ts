@@ -164,8 +164,8 @@ export class Ctx implements Carrier {
     const slot = flight.tag % this.#options.sqDepth;
     if (this.#flights[slot] !== flight || slot >= CANCEL_SLOTS) return;
     const word = (queueWord.CANCELLED >>> 2) + (slot >>> 5);
-    Atomics.or(this.#words, word, 1 << (slot & 31));
-    this.#cancelled += 1;
+    const bit = 1 << (slot & 31);
+    if ((Atomics.or(this.#words, word, bit) & bit) === 0) this.#cancelled += 1;
   }
 
   #forgetCancelled(slot: number): void {

@@ -30,6 +30,18 @@ export interface OneShotOwner {
   abandoned(request: OneShot, reason: string): void;
 }
 
+/** Why the output cannot go where the call wants it: less room than the device may write. */
+export function intoMistake(
+  { prepared, options }: Call,
+  start: OneShotStart,
+  inputBytes: number,
+): WdError | null {
+  const { format, skipBytes } = start;
+  if (options.into === null || format.limitsOutput === true) return null;
+  const needed = prepared.operation.header.length + format.outputRoom(inputBytes - skipBytes);
+  return needed <= options.into.byteLength ? null : outputTooLarge(options.into.byteLength);
+}
+
 const NO_BYTES = Buffer.alloc(0);
 
 export class OneShot extends Flight implements Waiting {
@@ -62,7 +74,8 @@ export class OneShot extends Flight implements Waiting {
     this.sourceBytes = input.bytes - skipBytes;
     const { decode } = call.prepared.operation;
     const usual = this.#into?.byteLength ?? decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes);
-    this.#roomBytes = this.#clampRoom(usual);
+    this.#roomBytes =
+      format.limitsOutput === true ? this.#clampRoom(usual) : format.outputRoom(this.sourceBytes);
     this.expectedNs = format.expectedNs(this.sourceBytes);
   }
 

@@ -107,6 +107,17 @@ export function checkCallOptions(options: unknown): Result<CallOptions, InvalidA
   });
 }
 
+/** The mistake in what a run of a session takes, whose other options are the session's. */
+export function wrongRunOptions(options: unknown): InvalidArgument | null {
+  if (options === undefined) return null;
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    return invalidArgument({ argument: 'options', value: options, expected: 'an object', code: TYPE });
+  }
+  const given = withoutCallOptions(options as Record<string, unknown>);
+  const [unknown] = Object.keys(given);
+  return unknown === undefined ? null : unknownOption(unknown, given[unknown]);
+}
+
 /** Checks the library's options; an option that is undefined is not there. */
 export function checkOptions(
   options: unknown,

@@ -3,10 +3,11 @@
  * admitted as a whole and hold memory for a bounded number of blocks.
  */
 import { err, ok, type Result } from 'neverthrow';
-import type { WdError } from '../src/base/errors.js';
+import { type InvalidArgument, invalidArgument, type WdError } from '../src/base/errors.js';
 import type { Admission } from './admission.js';
 import { encodeBlocks } from './block-run.js';
-import { errorOf } from './failures.js';
+import { errorOf, WdFailure } from './failures.js';
+import { INPUT_TYPES, inputBytes } from './input.js';
 import type { Prepared } from './prepared.js';
 import { LOST_REASON } from './recovery.js';
 import type { Requests } from './requests.js';
@@ -33,7 +34,7 @@ export async function* compressPieces(
     const run = requests.blockRun(prepared, (carrier) => {
       via = carrier?.via(REASON, 1) ?? { path: 'software', attempts: 1, reason: LOST_REASON };
     });
-    for await (const data of encodeBlocks(source, run)) yield { data, via };
+    for await (const data of encodeBlocks(bytesOf(source), run)) yield { data, via };
   });
 }
 
@@ -45,9 +46,29 @@ export async function* decompressPieces(
     const { operation } = prepared;
     const ctx = await requests.pinned(prepared);
     const wiring = { memory: requests.memory, ctx, onRequest: () => {} };
-    for await (const data of decodeStream(source, operation.decode!, wiring))
+    for await (const data of decodeStream(bytesOf(source), operation.decode!, wiring))
       yield { data, via: ctx.via(REASON, 1) };
   });
+}
+
+/** The pieces of `source` as bytes. Throws WdFailure where it has none, or one that is something else. */
+async function* bytesOf(source: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void, void> {
+  if (!isIterable(source)) throw new WdFailure(wrongSource(source));
+  for await (const piece of source) {
+    const bytes = inputBytes(piece);
+    if (bytes === null) throw new WdFailure(wrongSource(piece));
+    yield bytes;
+  }
+}
+
+function isIterable(source: unknown): boolean {
+  if (typeof source !== 'object' || source === null) return false;
+  return Symbol.asyncIterator in source || Symbol.iterator in source;
+}
+
+function wrongSource(value: unknown): InvalidArgument {
+  const expected = `an iterable of pieces, each ${INPUT_TYPES}`;
+  return invalidArgument({ argument: 'source', value, expected, code: 'ERR_INVALID_ARG_TYPE' });
 }
 
 type Piece = { readonly data: Buffer; readonly via: Via };

@@ -94,6 +94,12 @@ export class PoolBuffer {
     this.#allocation.hold();
   }
 
+  /** Whether a byte of it is a byte of `other`. @internal */
+  overlaps(other: PoolBuffer): boolean {
+    if (this.#allocation.memory !== other.#allocation.memory) return false;
+    return this.address < other.address + other.byteLength && other.address < this.address + this.byteLength;
+  }
+
   /** @internal */
   drop(): void {
     this.#allocation.drop();

@@ -245,8 +245,7 @@ export class Pool {
   domain(name: string, options: TenantOptions = {}): Tenant {
     const known = this.#tenants.get(name);
     if (known !== undefined && !known.closed) return known;
-    for (const [old, { closed }] of this.#tenants) if (closed) this.#tenants.delete(old);
-    const tenant = new Tenant(name, () => this.#openTenant(name, options));
+    const tenant = new Tenant(name, () => this.#openTenant(name, options), known ?? null);
     this.#tenants.set(name, tenant);
     return tenant;
   }

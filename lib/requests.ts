@@ -13,7 +13,7 @@ import type { CtxDirectory } from './ctx-directory.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, busy, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
 import type { Carrier } from './flight.js';
-import { OneShot, type OneShotOwner } from './one-shot.js';
+import { intoMistake, OneShot, type OneShotOwner } from './one-shot.js';
 import type { WdOutput } from './output.js';
 import type { PoolBuffer } from './pool-buffer.js';
 import type { OneShotStart, Prepared } from './prepared.js';
@@ -59,6 +59,8 @@ export class Requests implements OneShotOwner {
   oneShot(call: Call, input: Uint8Array, held: PoolBuffer | null = null): void {
     const start = call.prepared.start ?? this.#startOf(call, input);
     if ('kind' in start) return this.#refuse(call, held, start);
+    const mistake = intoMistake(call, start, input.length);
+    if (mistake !== null) return this.#refuse(call, held, mistake);
     if (call.prepared.options.whenBusy !== 'wait' && this.#instead(call, input, start)) return held?.drop();
     const full = this.#admission.enter(input.length);
     if (full !== null) return this.#refuse(call, held, full);
@@ -125,7 +127,9 @@ export class Requests implements OneShotOwner {
 
   /** A ctx for a serial stream; waits until one is open. */
   async pinned({ devices, operation }: Prepared): Promise<Ctx> {
-    const ctx = await this.#directory.group(devices, operation.oneShot.qcType).anyCtx();
+    const group = this.#directory.group(devices, operation.oneShot.qcType);
+    group.revive();
+    const ctx = await group.anyCtx();
     if (ctx === null) throw new WdFailure(noDevice('no queue is open'));
     return ctx;
   }
@@ -331,8 +335,9 @@ export class Requests implements OneShotOwner {
   }
 
   /** The output where the caller wants it. */
-  #placed({ options: { into } }: Call, data: Buffer): Result<Buffer, WdError> {
-    if (into === null) return ok(data);
+  #placed({ options: { into }, settled }: Call, data: Buffer): Result<Buffer, WdError> {
+    // Cancelled: the caller uses its memory for something else by now.
+    if (into === null || settled) return ok(data);
     if (data.length > into.byteLength) return err(outputTooLarge(into.byteLength));
     into.bytes.set(data);
     return ok(into.bytes.subarray(0, data.length));

@@ -1,14 +1,16 @@
 /** One operation with its options, checked once: run on inputs, on many at once, on the spot, or as a stream. */
 import { Duplex } from 'node:stream';
-import { type Result, ResultAsync } from 'neverthrow';
+import { err, type Result, ResultAsync } from 'neverthrow';
 import type { WdError } from '../src/base/errors.js';
 import { type BatchOutput, gathered } from './batch.js';
+import type { Settle } from './call.js';
 import type { CtxDirectory } from './ctx-directory.js';
 import { WdFailure } from './failures.js';
 import type { Input } from './input.js';
-import type { CallOptions } from './options.js';
+import { type CallOptions, wrongRunOptions } from './options.js';
 import type { WdOutput } from './output.js';
-import { compressPieces, decompressPieces, type PieceParts } from './piece-streams.js';
+import { duplexOf } from './piece-duplex.js';
+import { compressPieces, decompressPieces, type PieceParts, type PieceResult } from './piece-streams.js';
 import type { Prepared } from './prepared.js';
 import type { Starter } from './starter.js';
 
@@ -35,9 +37,7 @@ export class Session {
 
   /** Runs the operation on `input`. Errors: as `Pool.compress`. */
   run(input: Input, options?: RunOptions): ResultAsync<WdOutput, WdError> {
-    return new ResultAsync(
-      new Promise((settle) => this.#parts.starter.start(this.#prepared, input, options, settle)),
-    );
+    return new ResultAsync(new Promise((settle) => this.#start(input, options, settle)));
   }
 
   /** The same on the calling thread, in software, before it returns. */
@@ -47,27 +47,26 @@ export class Session {
 
   /** Runs it on many inputs: results in their order, each for itself; one doorbell for what a queue is given. */
   batch(inputs: readonly Input[], options?: RunOptions): ResultAsync<BatchOutput, WdError> {
-    const { starter, directory } = this.#parts;
     return gathered(inputs, (start) => {
-      directory.withOneDoorbell(() => {
-        for (const input of inputs) {
-          start((settle) => starter.start(this.#prepared, input, options, settle));
-        }
+      this.#parts.directory.withOneDoorbell(() => {
+        for (const input of inputs) start((settle) => this.#start(input, options, settle));
       });
     });
+  }
+
+  #start(input: Input, options: unknown, settle: Settle): void {
+    const mistake = wrongRunOptions(options);
+    if (mistake !== null) return settle(err(mistake));
+    this.#parts.starter.start(this.#prepared, input, options, settle);
   }
 
   /** A stream of Node: bytes of any length in, bytes out. An error destroys it with a WdFailure that has `error`. */
   nodeStream(): Duplex {
     const parts = this.#parts.pieces();
     const isDecoder = this.#prepared.operation.decode !== undefined;
-    return Duplex.from(async function* (source: AsyncIterable<Uint8Array | string>) {
-      const bytes = asBytes(source);
-      for await (const piece of isDecoder ? decompressPieces(parts, bytes) : compressPieces(parts, bytes)) {
-        if (piece.isErr()) throw new WdFailure(piece.error);
-        yield piece.value.data;
-      }
-    });
+    return duplexOf((pieces) =>
+      dataOf(isDecoder ? decompressPieces(parts, pieces) : compressPieces(parts, pieces)),
+    );
   }
 
   /** The same as a pair of web streams, for `pipeThrough`. */
@@ -76,6 +75,9 @@ export class Session {
   }
 }
 
-async function* asBytes(source: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array, void, void> {
-  for await (const piece of source) yield typeof piece === 'string' ? Buffer.from(piece) : piece;
+async function* dataOf(pieces: AsyncIterable<PieceResult>): AsyncGenerator<Buffer, void, void> {
+  for await (const piece of pieces) {
+    if (piece.isErr()) throw new WdFailure(piece.error);
+    yield piece.value.data;
+  }
 }

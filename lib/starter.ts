@@ -47,6 +47,8 @@ export class Starter {
     const bytes = inputBytes(input);
     if (bytes === null) return err(wrongInput(input));
     if (this.#parts.isClosed()) return err(closed());
+    const refusal = input instanceof PoolBuffer ? this.#notHeld(input) : null;
+    if (refusal !== null) return err(refusal);
     if (prepared.options.route === 'device') return err(noDevice('a synchronous call uses no device'));
     const { operation, options, statistics } = prepared;
     const startNs = this.#parts.platform.nowNs();
@@ -57,6 +59,14 @@ export class Starter {
     }));
     statistics.note(result, bytes.length, this.#parts.platform.nowNs() - startNs);
     return result;
+  }
+
+  /** Why memory of a pool cannot be read now. */
+  #notHeld(input: PoolBuffer): WdError | null {
+    const holding = input.hold(this.#parts.memory);
+    if (holding.isErr()) return holding.error;
+    input.drop();
+    return null;
   }
 
   #go(prepared: Prepared, input: StartInput, options: CallOptions, settle: Settle): void {
@@ -81,6 +91,7 @@ export class Starter {
     const { memory } = this.#parts;
     if (this.#parts.isClosed()) return closed();
     if (signal?.aborted) return aborted(signal.reason);
+    if (held !== null && into?.overlaps(held)) return overlapping(into);
     const holding = held?.hold(memory);
     if (holding?.isErr()) return holding.error;
     const holdingInto = into?.hold(memory);
@@ -114,6 +125,11 @@ const SYNCHRONOUS = Object.freeze({
 
 function closed(): WdError {
   return invalidState('the pool is closed; open another one');
+}
+
+/** A device reads the one while it writes the other, and what is done again begins with the input. */
+function overlapping(value: unknown): InvalidArgument {
+  return invalidArgument({ argument: 'into', value, expected: 'memory apart from the input' });
 }
 
 function wrongInput(value: unknown): InvalidArgument {

@@ -13,6 +13,18 @@ export async function* decodeStream(
   parts: SessionParts & { onRequest: () => void },
 ): AsyncGenerator<Buffer, void, void> {
   const input = new InputQueue(source);
+  try {
+    yield* decodeMembers(input, decode, parts);
+  } finally {
+    await input.close();
+  }
+}
+
+async function* decodeMembers(
+  input: InputQueue,
+  decode: DecodePlan,
+  parts: SessionParts & { onRequest: () => void },
+): AsyncGenerator<Buffer, void, void> {
   let plan = decode;
   let again = true;
   while (again) {
@@ -91,6 +103,11 @@ class InputQueue {
       if (done === true) this.ended = true;
       else this.head = this.head.length === 0 ? value : Buffer.concat([this.head, value]);
     }
+  }
+
+  /** No more is read: whoever stands behind the source can close a file. */
+  async close(): Promise<void> {
+    if (!this.ended) await this.#source.return?.();
   }
 
   consume(bytes: number): void {

@@ -100,6 +100,8 @@ export class StreamSession {
   /** Sends up to one chunk of `input`. One step at a time. Throws WdFailure; the stream is over then. */
   async step(input: Uint8Array, control?: StepControl): Promise<StepResult> {
     assert(!this.#closed && !this.#underWay, 'a session takes one step at a time, and none after its end');
+    // The memory may be somebody else's by now.
+    if (this.ctx.lostReason !== null) throw this.#lost(this.ctx.lostReason);
     this.#underWay = true;
     const bytes = Math.min(input.length, this.#plan.chunkBytes);
     const { mapping, offset } = this.#extent;

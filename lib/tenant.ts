@@ -9,9 +9,10 @@ import { err, ok, type Result, ResultAsync } from 'neverthrow';
 import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { BatchItem, BatchOutput } from './batch.js';
-import type { Input } from './input.js';
+import { type Input, inputBytes } from './input.js';
 import { type CompressOptions, type DecompressOptions, wrongWhole } from './options.js';
 import type { WdOutput } from './output.js';
+import { PoolBuffer } from './pool-buffer.js';
 import type { PoolDescription } from './pool-description.js';
 import type { PoolStatistics } from './statistics.js';
 
@@ -56,39 +57,50 @@ const CLOSED = 'the tenant is closed; ask the pool for another one';
 export class Tenant {
   readonly name: string;
   readonly #open: () => Promise<Result<TenantPool, WdError>>;
+  /** The one that had the name before, until it has given everything back. */
+  #before: Tenant | null;
   #pool: Promise<Result<TenantPool, WdError>> | null = null;
   #ready: TenantPool | null = null;
-  #closed = false;
+  /** What was counted until it was closed. */
+  #counted: PoolStatistics | null = null;
+  #closing: Promise<void> | null = null;
 
-  /** Made by `Pool.domain`. @internal */
-  constructor(name: string, open: () => Promise<Result<TenantPool, WdError>>) {
+  /** Made by `Pool.domain`; `before` is the closed one that had the name. @internal */
+  constructor(name: string, open: () => Promise<Result<TenantPool, WdError>>, before: Tenant | null) {
     this.name = name;
     this.#open = open;
+    this.#before = before;
   }
 
   /** Whether `close` was called. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#closing !== null;
   }
 
   /** As `Pool.compress`; the first call also fails when the tenant cannot be created. */
   compress(input: Input, options?: CompressOptions): ResultAsync<WdOutput, WdError> {
-    return this.#opened().andThen((pool) => pool.compress(input, options));
+    if (this.#ready !== null && !this.closed) return this.#ready.compress(input, options);
+    const taken = takenOver(input);
+    return this.#opened().andThen((pool) => pool.compress(taken, options));
   }
 
   /** As `Pool.decompress`, likewise. */
   decompress(input: Input, options?: DecompressOptions): ResultAsync<WdOutput, WdError> {
-    return this.#opened().andThen((pool) => pool.decompress(input, options));
+    if (this.#ready !== null && !this.closed) return this.#ready.decompress(input, options);
+    const taken = takenOver(input);
+    return this.#opened().andThen((pool) => pool.decompress(taken, options));
   }
 
   /** As `Pool.batch`, likewise. */
   batch(items: readonly BatchItem[]): ResultAsync<BatchOutput, WdError> {
-    return this.#opened().andThen((pool) => pool.batch(items));
+    if (this.#ready !== null && !this.closed) return this.#ready.batch(items);
+    const taken = Array.isArray(items) ? items.map(itemTakenOver) : items;
+    return this.#opened().andThen((pool) => pool.batch(taken));
   }
 
   /** What was counted of it; null before its first call. */
   stats(): PoolStatistics | null {
-    return this.#ready?.stats() ?? null;
+    return this.#ready?.stats() ?? this.#counted;
   }
 
   /** What it is made of now; creates it if there was no call yet. */
@@ -98,23 +110,55 @@ export class Tenant {
 
   /** Ends its process, and its domain, after the calls under way. Later calls are InvalidState. */
   close(): ResultAsync<void, WdError> {
-    this.#closed = true;
-    return new ResultAsync(this.#pool ?? Promise.resolve(err(invalidState(CLOSED))))
-      .andThen((pool) => pool.close())
-      .orElse(() => ok(undefined));
+    return ResultAsync.fromSafePromise(this.end());
+  }
+
+  /** Closes it; resolves when it has given everything back. @internal */
+  end(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    const opened = await this.#pool;
+    await this.#ended();
+    if (opened === null || opened.isErr()) return;
+    await opened.value.close().unwrapOr(undefined);
+    // A program may have had many tenants: of this one the counts stay.
+    this.#counted = opened.value.stats();
+    this.#ready = null;
+    this.#pool = null;
+  }
+
+  /** The name is free. */
+  async #ended(): Promise<void> {
+    await this.#before?.end();
+    this.#before = null;
   }
 
   #opened(): ResultAsync<TenantPool, WdError> {
-    if (this.#closed) return new ResultAsync(Promise.resolve(err(invalidState(CLOSED))));
+    if (this.closed) return new ResultAsync(Promise.resolve(err(invalidState(CLOSED))));
     this.#pool ??= this.#openNow();
     return new ResultAsync(this.#pool);
   }
 
   async #openNow(): Promise<Result<TenantPool, WdError>> {
+    await this.#ended();
     const pool = await this.#open();
     if (pool.isOk()) this.#ready = pool.value;
     return pool;
   }
+}
+
+/** An input as it is at the call: the caller may change its own right after it. */
+function takenOver(input: Input): Input {
+  if (input instanceof PoolBuffer) return input;
+  const bytes = inputBytes(input);
+  return bytes === null ? input : Uint8Array.prototype.slice.call(bytes);
+}
+
+function itemTakenOver(item: BatchItem): BatchItem {
+  return typeof item === 'object' && item !== null ? { ...item, input: takenOver(item.input) } : item;
 }
 
 /** The options of a tenant, checked. */

@@ -67,6 +67,11 @@ export interface SqeFormat {
   read(ring: DataView, base: number, outcome: Outcome): void;
   /** Room that the output of `inputBytes` bytes needs at most. */
   outputRoom(inputBytes: number): number;
+  /**
+   * Whether `fill` tells the device how much room there is, and the device keeps to it. Otherwise it is taken to write
+   * all of `outputRoom`, and never given less.
+   */
+  readonly limitsOutput?: boolean;
   /** Expected device time in ns, for choosing where to submit. */
   expectedNs(inputBytes: number): number;
 }

@@ -73,6 +73,7 @@ export function decompressWhole(kind: RequestKind): SqeFormat {
     fill,
     read,
     outputRoom: (inputBytes) => Math.max(inputBytes * 4, limits.SEGMENT_OUTPUT_BYTES),
+    limitsOutput: true,
     expectedNs: (inputBytes) => HAND_OVER_NS + REQUEST_NS + inputBytes * DECOMPRESS_NS_PER_BYTE,
   };
 }
@@ -107,6 +108,7 @@ function compressFormat(kind: RequestKind, coding: Coding, shape: Template): Sqe
     fill,
     read,
     outputRoom: compressedBytesMax,
+    limitsOutput: true,
     expectedNs: (inputBytes) => HAND_OVER_NS + REQUEST_NS + inputBytes * nsPerByte,
   };
 }

@@ -140,16 +140,17 @@ export class InlineMachine {
   createProcess(settings: ProcessSettings = {}): Result<InlinePlatform, InvalidArgument | InvalidState> {
     const mistake = mistakeInSettings(settings);
     if (mistake !== null) return err(mistake);
-    const process = this.#kernelSide.createProcess(this.#platforms.length, settings);
+    const waiter = this.#platforms.length;
+    const process = this.#kernelSide.createProcess(waiter, settings);
     if (process === null) return err(invalidState(NO_PROCESS));
     const { domains } = this.#kernelSide;
     const domain = settings.domain === undefined ? domains.host : domains.find(settings.domain)!;
-    const platform = this.#platformFor(process, this.#processors.of(domain));
+    const platform = this.#platformFor(process, waiter, this.#processors.of(domain));
     this.#platforms.push(platform);
     return ok(platform);
   }
 
-  #platformFor(process: CreatedProcess, vcpu: Vcpu): InlinePlatform {
+  #platformFor(process: CreatedProcess, waiter: number, vcpu: Vcpu): InlinePlatform {
     return new InlinePlatform({
       process,
       vcpu,
@@ -161,6 +162,9 @@ export class InlineMachine {
       ring: (mmioAddress) => this.#served.get(mmioAddress)?.ring(),
       wakeKernel: () => this.#serviceSoon(),
       fork: (pid, done) => this.#fork(pid, vcpu, done),
+      exited: () => {
+        this.#platforms[waiter] = null;
+      },
     });
   }
 
@@ -174,7 +178,7 @@ export class InlineMachine {
         done(answer);
         return;
       }
-      const child = this.#platformFor(answer, vcpu);
+      const child = this.#platformFor(answer, waiter, vcpu);
       this.#platforms[waiter] = child;
       done(child);
     });

@@ -29,6 +29,8 @@ export interface InlinePlatformParts {
   readonly wakeKernel: () => void;
   /** Makes the door to a child of process `pid`, or answers a negated errno. */
   readonly fork: (pid: number, done: (child: InlinePlatform | number) => void) => void;
+  /** The process is no more: nothing is delivered to it. */
+  readonly exited: () => void;
 }
 
 /** A process of an inline machine. Waiting for one of its answers lets the machine go on. */
@@ -88,7 +90,7 @@ export class InlinePlatform implements Platform {
 
   onInterrupt(fd: number, handler: (() => void) | null): void {
     // Removed also after the file was closed: an ending ctx need not know.
-    if (handler === null) this.#handlers.delete(this.#views.mmioOf(fd) ?? -1);
+    if (handler === null) this.#stopWatching(this.#views.mmioOf(fd) ?? -1);
     else this.#handlers.set(this.#queueOf(fd), handler);
   }
 
@@ -119,8 +121,13 @@ export class InlinePlatform implements Platform {
   exit(): Promise<void> {
     const { kernelSide, pump } = this.#parts;
     this.#userMemory.end(-errno.ESRCH);
+    this.#handlers.clear();
+    this.#lostHandlers.clear();
     return new Promise((resolve) => {
-      kernelSide.exitProcess(this.pid, () => this.#whenRunning(resolve));
+      kernelSide.exitProcess(this.pid, () => {
+        this.#parts.exited();
+        this.#whenRunning(resolve);
+      });
       pump.soon();
     });
   }
@@ -144,6 +151,11 @@ export class InlinePlatform implements Platform {
       pump.userRuns();
       handler(reason);
     });
+  }
+
+  #stopWatching(mmioAddress: number): void {
+    this.#handlers.delete(mmioAddress);
+    this.#lostHandlers.delete(mmioAddress);
   }
 
   #whenRunning(act: () => void): void {
