@@ -34,7 +34,8 @@ export class Call {
   cancelled: WdError | null = null;
   readonly #inputBytes: number;
   readonly #platform: Platform;
-  readonly #startNs: number;
+  /** Null when it is not timed. */
+  readonly #startNs: number | null;
   #settle: Settle | null;
   #stopWatching: (() => void) | null = null;
   #deadline: NodeJS.Timeout | null = null;
@@ -47,7 +48,7 @@ export class Call {
     this.reason = '';
     this.#inputBytes = inputBytes;
     this.#platform = platform;
-    this.#startNs = platform.nowNs();
+    this.#startNs = prepared.statistics.times() ? platform.nowNs() : null;
     this.#settle = settle;
     const { signal, deadlineMs } = options;
     this.isCancellable = signal !== null || deadlineMs !== null;
@@ -70,7 +71,8 @@ export class Call {
     this.#settle = null;
     if (this.isCancellable) this.#stopWaiting();
     const { statistics } = this.prepared;
-    statistics.note(result, this.#inputBytes, this.#platform.nowNs() - this.#startNs);
+    const latencyNs = this.#startNs === null ? null : this.#platform.nowNs() - this.#startNs;
+    statistics.note(result, this.#inputBytes, latencyNs);
     settle(result);
   }
 

@@ -9,7 +9,10 @@ import type { WdError } from '../src/base/errors.js';
 import type { WdOutput } from './output.js';
 import type { Path, Via } from './via.js';
 
-/** Latencies of a row in ns, from the call to its answer; 0 where there is none. */
+/**
+ * Latencies of a row in ns, from the call to its answer, of the operation's first TIMED_AT_FIRST calls and of each
+ * TIMED_EVERY-th after them; 0 where there is none.
+ */
 export interface Latency {
   readonly mean: number;
   readonly p50: number;
@@ -63,6 +66,10 @@ export interface PoolStatistics {
   readonly mismatches: number;
 }
 
+/** Two looks at the clock cost more than all other notes of a small request together: not each call gets them. */
+const TIMED_AT_FIRST = 64;
+const TIMED_EVERY = 8;
+
 /** Latencies up to an hour, to about one percent. */
 const HISTOGRAM = { lowest: 1, highest: 3_600_000_000_000, figures: 2 } as const;
 
@@ -96,19 +103,27 @@ export class OperationStatistics {
   /** The row of the last request: the next most likely has the same. */
   #lastVia: Via | null = null;
   #lastRow: Row | null = null;
+  #calls = 0;
 
   constructor(operation: string) {
     this.operation = operation;
   }
 
-  note(result: Result<WdOutput, WdError>, inputBytes: number, latencyNs: number): void {
+  /** Whether the call that begins now is timed. */
+  times(): boolean {
+    this.#calls += 1;
+    return this.#calls <= TIMED_AT_FIRST || this.#calls % TIMED_EVERY === 0;
+  }
+
+  /** A call has ended; `latencyNs` is null when it was not timed. */
+  note(result: Result<WdOutput, WdError>, inputBytes: number, latencyNs: number | null): void {
     if (result.isErr()) return countIn(this.failures, result.error.kind);
     const { via, data } = result.value;
     const row = via === this.#lastVia ? this.#lastRow! : this.#rowOf(via);
     row.requests += 1;
     row.inputBytes += inputBytes;
     row.outputBytes += data.length;
-    row.latency.record(Math.max(1, Math.round(latencyNs)));
+    if (latencyNs !== null) row.latency.record(Math.max(1, Math.round(latencyNs)));
     if (via.path === 'software') countIn(this.software, via.reason);
   }
 
