@@ -17,7 +17,9 @@ import {
 } from './tidy/syntax.js';
 import { ignoredResults, programOf, undocumented } from './tidy/types.js';
 
-const PUBLIC_ENTRIES = ['index', 'driver', 'policy', 'sim', 'zlib', 'zlib-promises'].map((name) => `src/entry/${name}.ts`);
+const PUBLIC_ENTRIES = ['index', 'driver', 'policy', 'sim', 'zlib', 'zlib-promises'].map(
+  (name) => `src/entry/${name}.ts`,
+);
 
 const sample = (path: string, text: string): Source[] => [{ path, text }];
 
