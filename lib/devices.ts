@@ -19,6 +19,7 @@ import type { Platform, SyscallReply, SyscallRequest } from '../src/uapi/syscall
 
 const CLASS = '/sys/class/uacce';
 
+/** A device as sysfs shows it. */
 export interface DeviceInfo {
   /** Name in /dev and sysfs. */
   readonly name: string;

@@ -27,10 +27,12 @@ export const close = (): Promise<void> => shared.close().then(() => {});
 export type { BatchItem, BatchOutput } from '../../lib/batch.js';
 export type { Capabilities, OperationCapabilities } from '../../lib/capabilities.js';
 export type { QueueInUse } from '../../lib/ctx-directory.js';
+export type { DeviceInfo } from '../../lib/devices.js';
 export type { RequestContext } from '../../lib/diagnostics.js';
 export type { Input } from '../../lib/input.js';
 export type { OpenOptions } from '../../lib/open-options.js';
 export type {
+  CallOptions,
   CompressOptions,
   DecompressOptions,
   OnDeviceLoss,
