@@ -4,6 +4,7 @@
  * third of them had gone and when all had. The factor 1 takes seconds; 20 makes 1,000 pools and 100,000 sessions.
  */
 import { readdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as wd from 'warpdrive';
 import copy from 'warpdrive/drivers/copy';
@@ -248,6 +249,8 @@ async function rowOf({ name, rounds, make }: Comings): Promise<LeakRow> {
 
 // Its own pipes are opened when they are first looked at, by a worker if by nobody else.
 for (const pipe of [process.stdout, process.stderr]) pipe.uncork();
+// Node starts the threads of its own pool at the first use, some versions before a program begins, and keeps them.
+await stat('.');
 const before = await held();
 const rows: LeakRow[] = [];
 for (const coming of comings(Number(process.argv[2] ?? 1))) rows.push(await rowOf(coming));
