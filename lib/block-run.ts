@@ -10,7 +10,7 @@ import type { DmaMemory } from './dma-memory.js';
 import { aborted, deviceError, WdFailure } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
 import type { Prepared } from './prepared.js';
-import { afterLoss } from './recovery.js';
+import { afterLoss, withoutDevice } from './recovery.js';
 import type { Statistics } from './statistics.js';
 import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat, Transfer } from './user-driver.js';
 
@@ -117,9 +117,8 @@ class Block extends Flight implements Waiting {
   }
 
   abandoned(reason: string): void {
-    const { route, onDeviceLoss } = this.#parts.prepared.options;
-    const mayNot = route === 'device' || (this.#losses > 0 && onDeviceLoss === 'fail');
-    if (mayNot) this.#fail(deviceLost('every device', reason));
+    const next = withoutDevice(this.#parts.prepared, this.#losses);
+    if (next === 'fail') this.#fail(deviceLost('every device', reason));
     else void this.#inSoftware();
   }
 

@@ -6,8 +6,8 @@
  * those whose device was lost, and the next one opens another pool.
  */
 import { err, type Result, ResultAsync } from 'neverthrow';
-import { invalidArgument, type WdError } from '../src/base/errors.js';
-import { INPUT_TYPES, type Input, inputBytes } from './input.js';
+import type { WdError } from '../src/base/errors.js';
+import { type Input, inputBytes, wrongInput } from './input.js';
 import type { CompressOptions, DecompressOptions } from './options.js';
 import type { WdOutput } from './output.js';
 import type { Pool } from './pool.js';
@@ -89,15 +89,7 @@ export class DefaultPool {
     run: (pool: Pool, copy: Uint8Array) => ResultAsync<WdOutput, WdError>,
   ): ResultAsync<WdOutput, WdError> {
     const bytes = inputBytes(input);
-    if (bytes === null) {
-      const mistake = {
-        argument: 'input',
-        value: input,
-        expected: INPUT_TYPES,
-        code: 'ERR_INVALID_ARG_TYPE',
-      };
-      return new ResultAsync(Promise.resolve(err(invalidArgument(mistake))));
-    }
+    if (bytes === null) return new ResultAsync(Promise.resolve(err(wrongInput(input))));
     const copy = Uint8Array.prototype.slice.call(bytes);
     return this.pool().andThen((pool) => run(pool, copy));
   }

@@ -3,15 +3,17 @@
  */
 
 import { InvariantError } from '../src/base/assert.js';
-import type {
-  Aborted,
-  BadData,
-  Busy,
-  DeadlineExceeded,
-  DeviceError,
-  NoDevice,
-  OutputTooLarge,
-  WdError,
+import {
+  type Aborted,
+  type BadData,
+  type Busy,
+  type DeadlineExceeded,
+  type DeviceError,
+  type InvalidState,
+  invalidState,
+  type NoDevice,
+  type OutputTooLarge,
+  type WdError,
 } from '../src/base/errors.js';
 import type { DataError } from './user-driver.js';
 
@@ -59,6 +61,11 @@ export function busy(what: string, retryAfterMs: number): Busy {
     retryable: true,
     retryAfterMs,
   };
+}
+
+/** Every call after `close`. */
+export function poolClosed(): InvalidState {
+  return invalidState('the pool is closed; open another one');
 }
 
 export function noDevice(what: string): NoDevice {

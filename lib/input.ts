@@ -3,6 +3,7 @@
  * never kept: callers may change their buffer right after a call.
  */
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
+import { type InvalidArgument, invalidArgument } from '../src/base/errors.js';
 import { PoolBuffer } from './pool-buffer.js';
 
 /** A string is taken as UTF-8; memory of `Pool.alloc` is used where it is. */
@@ -16,6 +17,11 @@ export function inputBytes(input: unknown): Uint8Array | null {
   if (isAnyArrayBuffer(input)) return new Uint8Array(input);
   if (input instanceof PoolBuffer) return input.bytes;
   return null;
+}
+
+/** What is wrong with an input that has no bytes. */
+export function wrongInput(value: unknown): InvalidArgument {
+  return invalidArgument({ argument: 'input', value, expected: INPUT_TYPES, code: 'ERR_INVALID_ARG_TYPE' });
 }
 
 /** How a message names what may be passed. */

@@ -156,12 +156,10 @@ export class OneShot extends Flight implements Waiting {
     return true;
   }
 
-  /** One byte beyond the caller's limit is enough to see that it is exceeded. */
+  /** What a caller gave is all there is; of a limit, one byte more is enough to see that it is exceeded. */
   #clampRoom(bytes: number): number {
-    const most = Math.min(limits.REQUEST_BYTES_MAX, this.call.prepared.options.maxOutputBytes + 1);
-    return this.#into === null
-      ? Math.min(bytes, most)
-      : Math.min(Math.max(0, bytes - this.#headerBytes), most);
+    const given = this.#into === null ? Infinity : Math.max(0, this.#into.byteLength - this.#headerBytes);
+    return Math.min(bytes, given, limits.REQUEST_BYTES_MAX, this.call.prepared.options.maxOutputBytes + 1);
   }
 
   get #headerBytes(): number {

@@ -8,3 +8,8 @@ export interface WdOutput {
   readonly checksum: number;
   readonly via: Via;
 }
+
+/** The same memory as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -12,7 +12,7 @@ import type { Prepared } from './prepared.js';
 import { LOST_REASON } from './recovery.js';
 import type { Requests } from './requests.js';
 import { decodeStream } from './stream-run.js';
-import type { Via } from './via.js';
+import { softwareVia, type Via } from './via.js';
 
 /** One piece of output, or the error that ended the stream. */
 export type PieceResult = Result<{ readonly data: Buffer; readonly via: Via }, WdError>;
@@ -32,7 +32,7 @@ export async function* compressPieces(
   yield* whole(parts, async function* ({ prepared, requests }) {
     let via: Via = { path: 'device', attempts: 0, reason: REASON };
     const run = requests.blockRun(prepared, (carrier) => {
-      via = carrier?.via(REASON, 1) ?? { path: 'software', attempts: 1, reason: LOST_REASON };
+      via = carrier?.via(REASON, 1) ?? softwareVia(LOST_REASON);
     });
     for await (const data of encodeBlocks(bytesOf(source), run)) yield { data, via };
   });

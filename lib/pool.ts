@@ -3,24 +3,19 @@
  * towards a Node developer; everything it answers is a Result.
  */
 import { err, ok, type Result, ResultAsync } from 'neverthrow';
-import {
-  type InvalidArgument,
-  type InvalidState,
-  invalidArgument,
-  invalidState,
-  type WdError,
-} from '../src/base/errors.js';
+import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Counters, Platform } from '../src/uapi/syscall.js';
 import { Admission } from './admission.js';
 import { type BatchItem, type BatchOutput, gathered } from './batch.js';
 import { blockRunBytes } from './block-run.js';
+import type { Settle } from './call.js';
 import { type Capabilities, capabilitiesOf } from './capabilities.js';
 import { CtxDirectory } from './ctx-directory.js';
 import { type DeviceInfo, listDevices } from './devices.js';
 import { DmaMemory } from './dma-memory.js';
 import { explained } from './explain.js';
-import { busy, noDevice } from './failures.js';
+import { busy, noDevice, poolClosed } from './failures.js';
 import { InFlightWindow } from './in-flight-window.js';
 import type { Input } from './input.js';
 import {
@@ -175,7 +170,7 @@ export class Pool {
   alloc(bytes: number): ResultAsync<PoolBuffer, WdError> {
     const mistake = wrongWhole('bytes', bytes ?? null, [1, limits.REQUEST_BYTES_MAX]);
     if (mistake !== null) return failed(mistake);
-    if (this.#closing !== null) return failed(closed());
+    if (this.#closing !== null) return failed(poolClosed());
     return new ResultAsync(this.#alloc(bytes));
   }
 
@@ -210,7 +205,7 @@ export class Pool {
    */
   ready(spec: { readonly op: string } & Record<string, unknown>): ResultAsync<void, WdError> {
     if (!isObject(spec)) return failed(wrongObject('spec', spec, '"op"'));
-    if (this.#closing !== null) return failed(closed());
+    if (this.#closing !== null) return failed(poolClosed());
     const { op, ...options } = spec;
     return new ResultAsync(this.#ready(this.#prepared.find(op, options)));
   }
@@ -285,7 +280,7 @@ export class Pool {
 
   async #openTenant(name: string, options: TenantOptions): Promise<Result<TenantPool, WdError>> {
     const { openTenant } = this.#source;
-    if (this.#closing !== null) return err(closed());
+    if (this.#closing !== null) return err(poolClosed());
     if (openTenant === undefined) return err(invalidState('this pool has no tenants; open one with wd.open'));
     const checked = isObject(options)
       ? checkTenant(name, options)
@@ -306,24 +301,20 @@ export class Pool {
     return err(noDevice(`no queue could be opened on ${devices.map(({ name }) => name).join(', ')}`));
   }
 
-  #run(
-    op: string,
-    input: unknown,
-    options: CompressOptions | DecompressOptions | undefined,
-  ): ResultAsync<WdOutput, WdError> {
-    const prepared = this.#prepared.find(op, options);
-    if (prepared.isErr()) return failed(prepared.error);
-    return new ResultAsync(
-      new Promise((settle) => this.#starter.start(prepared.value, input, options, settle)),
-    );
+  #run(op: string, input: unknown, options: unknown): ResultAsync<WdOutput, WdError> {
+    return new ResultAsync(new Promise((settle) => this.#start(op, input, options, settle)));
   }
 
-  #startItem(item: BatchItem, settle: (result: Result<WdOutput, WdError>) => void): void {
+  #startItem(item: BatchItem, settle: Settle): void {
     if (!isObject(item)) return settle(err(wrongObject('item', item, '"op" and "input"')));
     const { op, input, ...options } = item;
+    this.#start(op, input, options, settle);
+  }
+
+  #start(op: string, input: unknown, options: unknown, settle: Settle): void {
     const prepared = this.#prepared.find(op, options);
-    if (prepared.isErr()) return settle(err(prepared.error));
-    this.#starter.start(prepared.value, input, options, settle);
+    if (prepared.isErr()) settle(err(prepared.error));
+    else this.#starter.start(prepared.value, input, options, settle);
   }
 
   async #alloc(bytes: number): Promise<Result<PoolBuffer, WdError>> {
@@ -337,7 +328,7 @@ export class Pool {
   }
 
   #openPieces(prepared: Prepared): Result<PieceParts, WdError> {
-    if (this.#closing !== null) return err(closed());
+    if (this.#closing !== null) return err(poolClosed());
     if (prepared.oneShot.way === 'none') return err(noDevice(prepared.oneShot.reason));
     return ok({ prepared, requests: this.#requests, admission: this.#admission });
   }
@@ -363,10 +354,6 @@ function wrongObject(argument: string, value: unknown, members: string): Invalid
 const NO_MEMORY = invalidState(
   'the machine has no memory left for another pool; close one, or give it more memory',
 );
-
-function closed(): InvalidState {
-  return invalidState('the pool is closed; open another one');
-}
 
 /** Share of the machine's memory that one pool may map for DMA. */
 export function poolMemoryLimit(memoryBytes: number): number {

@@ -6,14 +6,17 @@ import type { WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Prepared } from './prepared.js';
 
-/** What to do with a request that was lost with `losses` devices. */
-export type AfterLoss = 'replay' | 'software' | 'fail';
-
-export function afterLoss({ options }: Prepared, losses: number): AfterLoss {
+/** What to do with a request when no device is left; `losses` were lost with it. */
+export function withoutDevice({ options }: Prepared, losses: number): 'software' | 'fail' {
   const { onDeviceLoss, route } = options;
-  if (onDeviceLoss === 'replay' && losses <= limits.REPLAYS_MAX) return 'replay';
   // Whoever asked for the device gets it or an error.
-  return onDeviceLoss === 'fail' || route === 'device' ? 'fail' : 'software';
+  return route === 'device' || (losses > 0 && onDeviceLoss === 'fail') ? 'fail' : 'software';
+}
+
+/** What to do with a request that was lost with `losses` devices, the last one now. */
+export function afterLoss(prepared: Prepared, losses: number): 'replay' | 'software' | 'fail' {
+  const mayReplay = prepared.options.onDeviceLoss === 'replay' && losses <= limits.REPLAYS_MAX;
+  return mayReplay ? 'replay' : withoutDevice(prepared, losses);
 }
 
 /** Whether an error says that the device went, and nothing of the request or its output. */

@@ -14,14 +14,14 @@ import type { DmaMemory } from './dma-memory.js';
 import { badData, busy, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
 import type { Carrier } from './flight.js';
 import { intoMistake, OneShot, type OneShotOwner } from './one-shot.js';
-import type { WdOutput } from './output.js';
+import { asBuffer, type WdOutput } from './output.js';
 import type { PoolBuffer } from './pool-buffer.js';
 import type { OneShotStart, Prepared } from './prepared.js';
-import { afterLoss, isLoss, LOST_REASON, MISMATCH_REASON } from './recovery.js';
+import { afterLoss, isLoss, LOST_REASON, MISMATCH_REASON, withoutDevice } from './recovery.js';
 import { ALL_BUSY, NO_DEVICE_LEFT } from './route.js';
 import { StagedInput } from './staged-input.js';
 import type { Statistics } from './statistics.js';
-import type { Via } from './via.js';
+import { softwareVia, type Via } from './via.js';
 import { throughStream } from './whole-stream.js';
 
 /** Which ctx served a call first, in how many requests; or that software did, and why. */
@@ -58,12 +58,12 @@ export class Requests implements OneShotOwner {
   /** One request: the way of every call that fits one. `held` is the pool's memory that `input` is, held for it. */
   oneShot(call: Call, input: Uint8Array, held: PoolBuffer | null = null): void {
     const start = call.prepared.start ?? this.#startOf(call, input);
-    if ('kind' in start) return this.#refuse(call, held, start);
+    if ('kind' in start) return this.refuse(call, held, start);
     const mistake = intoMistake(call, start, input.length);
-    if (mistake !== null) return this.#refuse(call, held, mistake);
-    if (call.prepared.options.whenBusy !== 'wait' && this.#instead(call, input, start)) return held?.drop();
+    if (mistake !== null) return this.refuse(call, held, mistake);
+    if (call.prepared.options.whenBusy !== 'wait' && this.#instead(call, input, held, start)) return;
     const full = this.#admission.enter(input.length);
-    if (full !== null) return this.#refuse(call, held, full);
+    if (full !== null) return this.refuse(call, held, full);
     const request = new OneShot(this, call, start, new StagedInput(input, this.memory, held));
     if (call.isCancellable) call.onCancel = () => this.#cancel(request);
     request.group.launch(request);
@@ -168,9 +168,8 @@ export class Requests implements OneShotOwner {
 
   abandoned(request: OneShot, reason: string): void {
     const { call, losses } = request;
-    const { route, onDeviceLoss } = call.prepared.options;
-    const mayNot = route === 'device' || (losses > 0 && onDeviceLoss === 'fail');
-    if (mayNot || call.settled) return this.ended(request, err(deviceLost('every device', reason)));
+    const next = call.settled ? 'fail' : withoutDevice(call.prepared, losses);
+    if (next === 'fail') return this.ended(request, err(deviceLost('every device', reason)));
     this.#softwareInstead(request, losses > 0 ? LOST_REASON : NO_DEVICE_LEFT.reason);
   }
 
@@ -218,12 +217,13 @@ export class Requests implements OneShotOwner {
   }
 
   /** With `whenBusy` other than wait: true when no device could start it now, and something else was done. */
-  #instead(call: Call, input: Uint8Array, { group }: OneShotStart): boolean {
+  #instead(call: Call, input: Uint8Array, held: PoolBuffer | null, { group }: OneShotStart): boolean {
     const delayNs = group.delayNs(input.length);
     if (delayNs === 0) return false;
     const { whenBusy, route } = call.prepared.options;
-    if (whenBusy === 'software' && route === 'auto') this.software(withReason(call, ALL_BUSY.reason), input);
-    else this.#refuse(call, null, busy('every device is busy', Math.ceil(delayNs / NS_PER_MS)));
+    if (whenBusy === 'software' && route === 'auto')
+      this.software(withReason(call, ALL_BUSY.reason), input, held);
+    else this.refuse(call, held, busy('every device is busy', Math.ceil(delayNs / NS_PER_MS)));
     return true;
   }
 
@@ -252,7 +252,7 @@ export class Requests implements OneShotOwner {
   ): void {
     const { options } = call.prepared;
     const full = this.#admission.enter(input.length);
-    if (full !== null) return this.#refuse(call, held, full);
+    if (full !== null) return this.refuse(call, held, full);
     const served: Served = { carrier: null, attempts: 0, software: null };
     const copy = options.verify ? Uint8Array.prototype.slice.call(input) : null;
     const output = work(served);
@@ -295,7 +295,7 @@ export class Requests implements OneShotOwner {
         const error = errorOf(failure);
         if (!isLoss(error) || call.settled) throw failure;
         const next =
-          error.kind === 'NoDevice' ? afterLoss(call.prepared, Infinity) : afterLoss(call.prepared, losses);
+          error.kind === 'NoDevice' ? withoutDevice(call.prepared, losses) : afterLoss(call.prepared, losses);
         if (next === 'fail') throw failure;
         if (next === 'software') {
           served.software = LOST_REASON;
@@ -328,7 +328,8 @@ export class Requests implements OneShotOwner {
 
   // Answers.
 
-  #refuse(call: Call, held: PoolBuffer | null, error: WdError): void {
+  /** Answers a call that goes no way, and gives back the pool's memory that was held for it. */
+  refuse(call: Call, held: PoolBuffer | null, error: WdError): void {
     held?.drop();
     call.options.into?.drop();
     call.settle(err(error));
@@ -349,15 +350,7 @@ function withReason(call: Call, reason: string): Call {
   return call;
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 const withoutChecksum = (data: Buffer): Made => ({ data, checksum: 0 });
-
-function softwareVia(reason: string): Via {
-  return { path: 'software', attempts: 1, reason };
-}
 
 function viaOf({ reason }: Call, { carrier, attempts, software }: Served): Via {
   if (software !== null) return softwareVia(software);

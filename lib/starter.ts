@@ -1,18 +1,19 @@
 /** Where every call begins: its input is looked at, its way is chosen, and whoever counts or traces is told. */
 import { err, type Result } from 'neverthrow';
-import { type InvalidArgument, invalidArgument, invalidState, type WdError } from '../src/base/errors.js';
+import { type InvalidArgument, invalidArgument, type WdError } from '../src/base/errors.js';
 import type { Platform } from '../src/uapi/syscall.js';
 import { Call, type Settle } from './call.js';
 import { isTraced, type RequestContext, traced, tracedEnd } from './diagnostics.js';
 import type { DmaMemory } from './dma-memory.js';
-import { aborted, noDevice } from './failures.js';
-import { INPUT_TYPES, inputBytes } from './input.js';
+import { aborted, noDevice, poolClosed } from './failures.js';
+import { inputBytes, wrongInput } from './input.js';
 import { type CallOptions, checkCallOptions } from './options.js';
-import type { WdOutput } from './output.js';
+import { asBuffer, type WdOutput } from './output.js';
 import { PoolBuffer } from './pool-buffer.js';
 import type { Prepared } from './prepared.js';
 import type { Requests } from './requests.js';
 import { decideRoute, type RouteDecision } from './route.js';
+import { softwareVia } from './via.js';
 
 /** What a starter works with. */
 export interface StarterParts {
@@ -46,14 +47,14 @@ export class Starter {
   sync(prepared: Prepared, input: unknown): Result<WdOutput, WdError> {
     const bytes = inputBytes(input);
     if (bytes === null) return err(wrongInput(input));
-    if (this.#parts.isClosed()) return err(closed());
+    if (this.#parts.isClosed()) return err(poolClosed());
     const refusal = input instanceof PoolBuffer ? this.#notHeld(input) : null;
     if (refusal !== null) return err(refusal);
     if (prepared.options.route === 'device') return err(noDevice('a synchronous call uses no device'));
     const { operation, options, statistics } = prepared;
     const startNs = this.#parts.platform.nowNs();
     const result = operation.softwareSync(bytes, options).map(({ data, checksum }) => ({
-      data: Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+      data: asBuffer(data),
       checksum,
       via: SYNCHRONOUS,
     }));
@@ -80,16 +81,15 @@ export class Starter {
   }
 
   #send(call: Call, { bytes, held }: StartInput, { way, reason }: RouteDecision): void {
-    if (way !== 'none') return this.#parts.requests[way](call, bytes, held);
-    held?.drop();
-    call.options.into?.drop();
-    call.settle(err(noDevice(reason)));
+    const { requests } = this.#parts;
+    if (way === 'none') requests.refuse(call, held, noDevice(reason));
+    else requests[way](call, bytes, held);
   }
 
   /** Why it may not start. Otherwise the pool's memory that it uses is held for it from now on. */
   #refusal({ held }: StartInput, { signal, into }: CallOptions): WdError | null {
     const { memory } = this.#parts;
-    if (this.#parts.isClosed()) return closed();
+    if (this.#parts.isClosed()) return poolClosed();
     if (signal?.aborted) return aborted(signal.reason);
     if (held !== null && into?.overlaps(held)) return overlapping(into);
     const holding = held?.hold(memory);
@@ -117,21 +117,9 @@ interface StartInput {
   readonly held: PoolBuffer | null;
 }
 
-const SYNCHRONOUS = Object.freeze({
-  path: 'software',
-  attempts: 1,
-  reason: 'a synchronous call runs on the calling thread',
-} as const);
-
-function closed(): WdError {
-  return invalidState('the pool is closed; open another one');
-}
+const SYNCHRONOUS = Object.freeze(softwareVia('a synchronous call runs on the calling thread'));
 
 /** A device reads the one while it writes the other, and what is done again begins with the input. */
 function overlapping(value: unknown): InvalidArgument {
   return invalidArgument({ argument: 'into', value, expected: 'memory apart from the input' });
-}
-
-function wrongInput(value: unknown): InvalidArgument {
-  return invalidArgument({ argument: 'input', value, expected: INPUT_TYPES, code: 'ERR_INVALID_ARG_TYPE' });
 }

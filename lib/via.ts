@@ -19,6 +19,11 @@ export interface Via {
   readonly reason: string;
 }
 
+/** Software did it, for `reason`. */
+export function softwareVia(reason: string): Via {
+  return { path: 'software', attempts: 1, reason };
+}
+
 /** What a call would do. */
 export interface Explanation {
   readonly path: Path;

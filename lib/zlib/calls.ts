@@ -10,12 +10,12 @@ import { limits } from '../../src/base/limits.js';
 import { inputBytes } from '../input.js';
 import type { CompressOptions } from '../options.js';
 import type { WdOutput } from '../output.js';
-import type { Via } from '../via.js';
+import { softwareVia, type Via } from '../via.js';
 import { hasSmallWindow, SMALL_WINDOW } from './coding.js';
 import { zlibError } from './errors.js';
 import type { Kind } from './kinds.js';
 import { type DeviceCall, OptionJudge } from './option-judge.js';
-import { inSoftware, recordVia } from './provenance.js';
+import { recordVia } from './provenance.js';
 import type { SharedPool } from './shared-pool.js';
 
 type Callback = (...results: unknown[]) => unknown;
@@ -43,7 +43,7 @@ export function callOf(kind: Kind, shared: SharedPool): NodeCall {
       return Reflect.apply(original, this, [
         buffer,
         typeof options === 'function' ? {} : options,
-        noting(given as Callback, inSoftware(chosen)),
+        noting(given as Callback, softwareVia(chosen)),
       ]);
     }
     const started = { original, kind, ...chosen, callback: given as Callback };
@@ -86,7 +86,7 @@ function deliver(started: Started, result: Result<WdOutput, WdError>): void {
   const { error } = result;
   if (error.kind === 'BadData') answer(started, zlibError(error));
   // Beyond an output limit, too: whether Node meets damage before it gets there depends on its chunks.
-  else instead(started, inSoftware(`the pool answered ${error.code}`));
+  else instead(started, softwareVia(`the pool answered ${error.code}`));
 }
 
 function answer({ callback, kind, bytes }: Started, ...results: unknown[]): void {

@@ -5,11 +5,12 @@
  */
 import type { Transform } from 'node:stream';
 import node, { type ZlibOptions } from 'node:zlib';
+import { softwareVia } from '../via.js';
 import { codingOf } from './coding.js';
 import { DeviceHandle, type HandleParts } from './handle.js';
 import { internals, type ZlibStream } from './internals.js';
 import type { Kind } from './kinds.js';
-import { inSoftware, recordVia } from './provenance.js';
+import { recordVia } from './provenance.js';
 import type { SharedPool } from './shared-pool.js';
 
 type Options = ZlibOptions & { readonly rejectGarbageAfterEnd?: unknown };
@@ -59,7 +60,7 @@ function nameConstructor(stream: object, ctor: unknown): void {
 function takeOver(parts: Omit<HandleParts, 'coding'>, options: Options): void {
   const { kind, stream } = parts;
   const coding = streamCoding(kind, stream, options);
-  if (typeof coding === 'string') return recordVia(stream, inSoftware(coding));
+  if (typeof coding === 'string') return recordVia(stream, softwareVia(coding));
   const handle = new DeviceHandle({ ...parts, coding });
   stream._handle = handle;
   recordVia(stream, () => handle.via());

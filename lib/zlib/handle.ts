@@ -13,7 +13,7 @@ import { invalidState, type WdError } from '../../src/base/errors.js';
 import { errorOf, WdFailure } from '../failures.js';
 import type { CompressOptions, DecompressOptions } from '../options.js';
 import type { Pool } from '../pool.js';
-import type { Via } from '../via.js';
+import { softwareVia, type Via } from '../via.js';
 import { levelOf } from './coding.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
@@ -21,7 +21,6 @@ import { DeviceSteps, type StreamEngine } from './engine.js';
 import { deviceFailure } from './errors.js';
 import type { Internals, WriteArguments, ZlibHandle, ZlibStream } from './internals.js';
 import type { Kind } from './kinds.js';
-import { inSoftware } from './provenance.js';
 import type { SharedPool } from './shared-pool.js';
 import { WriteWindow } from './window.js';
 
@@ -73,7 +72,7 @@ export class DeviceHandle implements ZlibHandle {
 
   /** How the stream's output came about so far; undefined before the first write. */
   via(): Via | undefined {
-    if (this.#software !== null) return inSoftware(this.#software);
+    if (this.#software !== null) return softwareVia(this.#software);
     return this.#steps?.stream.via ?? undefined;
   }
 

@@ -3,7 +3,7 @@
  * as the buffer or stream that it is about.
  */
 import node from 'node:zlib';
-import type { Via } from '../via.js';
+import { softwareVia, type Via } from '../via.js';
 import { internals, UNKNOWN_SHAPE } from './internals.js';
 
 /** The class above all streams of node:zlib. */
@@ -25,11 +25,6 @@ export function recordVia(result: object, via: Answer): void {
 export function viaOf(result: object): Via | undefined {
   const answer = answers.get(result);
   if (answer === undefined && result instanceof Zlib && internals() === null)
-    return inSoftware(UNKNOWN_SHAPE);
+    return softwareVia(UNKNOWN_SHAPE);
   return typeof answer === 'function' ? answer() : answer;
-}
-
-/** Software did it, for `reason`. */
-export function inSoftware(reason: string): Via {
-  return { path: 'software', attempts: 1, reason };
 }
