@@ -101,37 +101,9 @@ export function checkConfig(
   }
   const seen = new Set<string>();
   for (const instance of instances) {
-    const { id, driver, faultModel, policy = 'null' } = instance;
-    if (typeof id !== 'string' || id === '' || seen.has(id)) {
-      return err(
-        invalidArgument({
-          argument: 'instances[].id',
-          value: id,
-          expected: 'a name that no other instance has',
-        }),
-      );
-    }
-    if (!drivers.includes(driver)) {
-      return err(
-        invalidArgument({
-          argument: `driver of ${id}`,
-          value: driver,
-          expected: `one of ${drivers.join(', ')}`,
-        }),
-      );
-    }
-    if (faultModel !== undefined && !FAULT_MODELS.includes(faultModel)) {
-      const expected = `one of ${FAULT_MODELS.join(', ')}`;
-      return err(invalidArgument({ argument: `faultModel of ${id}`, value: faultModel, expected }));
-    }
-    const module = policies.find(({ name }) => name === policy);
-    if (module === undefined) {
-      const expected = `one of ${policies.map(({ name }) => name).join(', ')}`;
-      return err(invalidArgument({ argument: `policy of ${id}`, value: policy, expected }));
-    }
-    const unshared = mistakeInSharing(config, instance, module);
-    if (unshared !== null) return err(unshared);
-    seen.add(id);
+    const mistake = mistakeInInstance(instance, { config, drivers, policies, seen });
+    if (mistake !== null) return err(mistake);
+    seen.add(instance.id);
   }
   const unknown = Object.keys(config.host ?? {}).find((id) => !seen.has(id));
   if (unknown !== undefined) {
@@ -140,6 +112,36 @@ export function checkConfig(
   }
   const wrongPattern = mistakeInPatterns(config.domains ?? []);
   return wrongPattern === null ? ok(config) : err(wrongPattern);
+}
+
+/** What is wrong with one instance; `seen` are the names of those before it. */
+function mistakeInInstance(
+  instance: InstanceConfig,
+  among: {
+    readonly config: MachineConfig;
+    readonly drivers: readonly string[];
+    readonly policies: readonly PolicyModule[];
+    readonly seen: ReadonlySet<string>;
+  },
+): InvalidArgument | null {
+  const { id, driver, faultModel, policy = 'null' } = instance;
+  const { config, drivers, policies, seen } = among;
+  if (typeof id !== 'string' || id === '' || seen.has(id)) {
+    const expected = 'a name that no other instance has';
+    return invalidArgument({ argument: 'instances[].id', value: id, expected });
+  }
+  if (!drivers.includes(driver)) {
+    const expected = `one of ${drivers.join(', ')}`;
+    return invalidArgument({ argument: `driver of ${id}`, value: driver, expected });
+  }
+  if (faultModel !== undefined && !FAULT_MODELS.includes(faultModel)) {
+    const expected = `one of ${FAULT_MODELS.join(', ')}`;
+    return invalidArgument({ argument: `faultModel of ${id}`, value: faultModel, expected });
+  }
+  const module = policies.find(({ name }) => name === policy);
+  if (module !== undefined) return mistakeInSharing(config, instance, module);
+  const expected = `one of ${policies.map(({ name }) => name).join(', ')}`;
+  return invalidArgument({ argument: `policy of ${id}`, value: policy, expected });
 }
 
 /** What is wrong with how an instance is shared: who pays for switches, parameters of its policy, those of the host. */

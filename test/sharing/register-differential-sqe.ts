@@ -1,6 +1,7 @@
 /**
  * SQEs of any driver, from what its user driver says of them: a shape, and the ranges of one request.
  */
+import { newOutcome, newTransfer } from '../../lib/scratch.js';
 import type { Outcome, SqeFormat, Transfer } from '../../lib/user-driver.js';
 import { viewOf } from '../hw/ring-mock.js';
 
@@ -13,7 +14,7 @@ export interface WrongWord {
 /** An SQE as the user driver writes it, of what is not zero in `given`. */
 export function sqeOf(format: SqeFormat, given: Partial<Transfer>): Uint8Array {
   const sqe = new Uint8Array(format.template.buffer.slice(0));
-  format.fill(viewOf(sqe), 0, { ...NO_TRANSFER, ...given });
+  format.fill(viewOf(sqe), 0, { ...newTransfer(), final: false, ...given });
   return sqe;
 }
 
@@ -32,25 +33,11 @@ export function spoiltSqeOf(format: SqeFormat, given: Partial<Transfer>, wrong: 
 
 /** What a completed SQE says. */
 export function outcomeOf(format: SqeFormat, sqe: Uint8Array): Outcome {
-  const outcome: Outcome = { ...NO_OUTCOME };
+  const outcome = newOutcome();
   format.read(viewOf(sqe), 0, outcome);
   return outcome;
 }
 
-const NO_TRANSFER: Transfer = {
-  tag: 0,
-  source: 0,
-  sourceBytes: 0,
-  destination: 0,
-  destinationBytes: 0,
-  dictionaryBytes: 0,
-  state: 0,
-  streamNew: false,
-  final: false,
-  flush: 0,
-  checksum: 0,
-  totalBytes: 0,
-};
 /** Ranges that differ in every word from those of any request here. */
 const ELSEWHERE = {
   source: 2 ** 50 + 1,
@@ -58,15 +45,4 @@ const ELSEWHERE = {
   state: 2 ** 50 + 1,
   sourceBytes: 2 ** 24 + 1,
   destinationBytes: 2 ** 24 + 1,
-};
-
-const NO_OUTCOME: Outcome = {
-  tag: 0,
-  verdict: 'ok',
-  status: 0,
-  consumed: 0,
-  produced: 0,
-  checksum: 0,
-  totalBytes: 0,
-  dataError: null,
 };

@@ -2,8 +2,8 @@
  * Thirty thousand small compressions started at once. Each sample is a fresh process, as memory that was once
  * touched is not given back; the baseline takes gigabytes and many seconds.
  */
-import { type BenchCase, type BenchContext, contest, ifSubject, partOf } from '../case.js';
-import { forked } from '../forked.js';
+import { type BenchCase, type BenchContext, contest, ifSubject } from '../case.js';
+import { freshProcess } from '../fresh-process.js';
 import type { Contestant } from '../harness.js';
 import { atLeast, compare, SUBJECT, type Target } from '../report.js';
 import type { BurstAnswer } from './burst-child.js';
@@ -14,19 +14,9 @@ const REQUESTS = 30_000;
 const MOST_ROUNDS = 3;
 const memoryBound: Target = { on: 'value', relation: '<=', limit: 120 };
 
-function burstOf(
-  context: BenchContext,
-  options: { readonly name: string; readonly growthMiB: Map<string, number[]> },
-): Contestant {
-  const { name, growthMiB } = options;
-  const growths: number[] = [];
-  growthMiB.set(name, growths);
-  const measure = async (): Promise<number> => {
-    const answer = await forked<BurstAnswer>(CHILD, [name, String(partOf(context, REQUESTS))]);
-    growths.push(answer.growthMiB);
-    return answer.requestsPerSecond;
-  };
-  return { name, measure, close: async () => {} };
+function burstOf(context: BenchContext, name: string, growthMiB: Map<string, number[]>): Contestant {
+  const rateOf = ({ requestsPerSecond }: BurstAnswer): number => requestsPerSecond;
+  return freshProcess(context, { name, child: CHILD, amount: REQUESTS, rateOf, growthMiB });
 }
 
 /** The burst case. */
@@ -40,9 +30,9 @@ export const burstCase: BenchCase = {
     const samples = await contest(context, {
       rounds: Math.min(MOST_ROUNDS, context.rounds),
       openers: [
-        ...ifSubject(context, () => burstOf(context, { name: SUBJECT, growthMiB })),
-        () => burstOf(context, { name: 'zlib-async', growthMiB }),
-        () => burstOf(context, { name: 'piscina', growthMiB }),
+        ...ifSubject(context, () => burstOf(context, SUBJECT, growthMiB)),
+        () => burstOf(context, 'zlib-async', growthMiB),
+        () => burstOf(context, 'piscina', growthMiB),
       ],
     });
     const faster = [{ baseline: 'zlib-async', target: atLeast(5) }, { baseline: 'piscina' }];

@@ -1,6 +1,6 @@
 /** A gigabyte through a gzip stream of `warpdrive/zlib`: as fast as node:zlib's, and without keeping it in memory. */
-import { type BenchCase, type BenchContext, contest, ifSubject, partOf } from '../case.js';
-import { forked } from '../forked.js';
+import { type BenchCase, type BenchContext, contest, ifSubject } from '../case.js';
+import { freshProcess } from '../fresh-process.js';
 import type { Contestant } from '../harness.js';
 import { atLeast, compare, SUBJECT, type Target } from '../report.js';
 import type { StreamAnswer } from './stream-child.js';
@@ -13,19 +13,9 @@ const GROUP = 'stream-1g';
 const BASELINE = 'node-zlib';
 const memoryBound: Target = { on: 'value', relation: '<=', limit: 64 };
 
-function streamOf(
-  context: BenchContext,
-  options: { readonly name: string; readonly growthMiB: Map<string, number[]> },
-): Contestant {
-  const { name, growthMiB } = options;
-  const growths: number[] = [];
-  growthMiB.set(name, growths);
-  const measure = async (): Promise<number> => {
-    const answer = await forked<StreamAnswer>(CHILD, [name, String(partOf(context, PLAIN_BYTES))]);
-    growths.push(answer.growthMiB);
-    return answer.megabytesPerSecond;
-  };
-  return { name, measure, close: async () => {} };
+function streamOf(context: BenchContext, name: string, growthMiB: Map<string, number[]>): Contestant {
+  const rateOf = ({ megabytesPerSecond }: StreamAnswer): number => megabytesPerSecond;
+  return freshProcess(context, { name, child: CHILD, amount: PLAIN_BYTES, rateOf, growthMiB });
 }
 
 /** The stream case. */
@@ -40,8 +30,8 @@ export const streamCase: BenchCase = {
     const samples = await contest(context, {
       rounds: Math.min(MOST_ROUNDS, context.rounds),
       openers: [
-        ...ifSubject(context, () => streamOf(context, { name: SUBJECT, growthMiB })),
-        () => streamOf(context, { name: BASELINE, growthMiB }),
+        ...ifSubject(context, () => streamOf(context, SUBJECT, growthMiB)),
+        () => streamOf(context, BASELINE, growthMiB),
       ],
     });
     const asFast = [{ baseline: BASELINE, target: atLeast(0.9) }];

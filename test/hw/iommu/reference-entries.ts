@@ -19,6 +19,9 @@ export interface Wanted {
   readonly marksDirty: boolean;
 }
 
+/** A of a page-table entry. */
+export const ACCESSED = 1n << 6n;
+
 /** Bits `high` to `low` of `value`, inclusive. */
 export const bits = (value: bigint, high: number, low: number): bigint =>
   (value >> BigInt(low)) & ((1n << BigInt(high - low + 1)) - 1n);
@@ -55,7 +58,7 @@ export function grants(entry: bigint, must: Wanted['must']): boolean {
 
 /** The entry with the marks that the access leaves. */
 export function withMarks(entry: bigint, { marksDirty }: Wanted): bigint {
-  return entry | (1n << 6n) | (marksDirty && bit(entry, 2) ? 1n << 7n : 0n);
+  return entry | ACCESSED | (marksDirty && bit(entry, 2) ? 1n << 7n : 0n);
 }
 
 /** The leaf that covers `page`. */

@@ -5,6 +5,7 @@
  */
 
 import {
+  ACCESSED,
   bit,
   bits,
   grants,
@@ -92,11 +93,14 @@ export class ReferenceWalk {
   readonly memory: ReferenceMemory;
   readonly ddtp: bigint;
   readonly bareBytes: number;
+  /** Takes every leaf as marked accessed already, whatever is stored. */
+  readonly assumesAccessed: boolean;
 
-  constructor(memory: ReferenceMemory, ddtp: bigint, bareBytes: number) {
+  constructor(memory: ReferenceMemory, ddtp: bigint, bareBytes: number, assumesAccessed = false) {
     this.memory = memory;
     this.ddtp = ddtp;
     this.bareBytes = bareBytes;
+    this.assumesAccessed = assumesAccessed;
   }
 
   translate(request: ReferenceRequest): ReferenceAnswer {
@@ -184,6 +188,11 @@ export class ReferenceWalk {
       bits(root, 63, 60) === 0n ? bare : this.#firstStage(context, root, request, { supervisor, sum });
     const second = this.#finalStage(context, first, request);
     return { first, second, pa: second.page * 4096n + bits(request.iova, 11, 0) };
+  }
+
+  /** The leaf before this access leaves its marks. */
+  #asFound(leaf: bigint): bigint {
+    return this.assumesAccessed ? leaf | ACCESSED : leaf;
   }
 
   #bareLeaf(page: bigint): Leaf {
@@ -293,7 +302,7 @@ export class ReferenceWalk {
       const wanted = wantedBy(request);
       if (!allowed || !grants(entry, wanted.must)) throw new Fault(causes.pageFault);
       const marked = withMarks(entry, wanted);
-      if (marked !== entry) {
+      if (marked !== this.#asFound(entry)) {
         if (!bit(context[0]!, 8)) throw new Fault(causes.pageFault);
         try {
           this.#secondStage(context, table, { must: 'write', marksDirty: true });
@@ -336,7 +345,7 @@ export class ReferenceWalk {
       }
       if (!bit(entry, 4) || !grants(entry, wanted.must)) throw new SecondStageFault('page');
       const marked = withMarks(entry, wanted);
-      if (marked !== entry) {
+      if (marked !== this.#asFound(entry)) {
         if (!bit(context[0]!, 7)) throw new SecondStageFault('page');
         this.memory.write(Number(address), marked);
       }
