@@ -4,6 +4,7 @@
  */
 import { limits } from '../src/base/limits.js';
 import { type Platform, pollEvent } from '../src/uapi/syscall.js';
+import { BatchInHand } from './batch.js';
 import { Ctx } from './ctx.js';
 import { CtxGroup } from './ctx-group.js';
 import { type DeviceInfo, type OpenedQueue, openQueue } from './devices.js';
@@ -31,7 +32,8 @@ export class CtxDirectory {
   readonly #opening = new Map<CtxGroup, Promise<void>>();
   readonly #fds = new Set<number>();
   readonly #window: InFlightWindow;
-  #holdsDoorbells = false;
+  /** What is being submitted now. */
+  #batch: BatchInHand | null = null;
   #watch: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -40,13 +42,14 @@ export class CtxDirectory {
     this.#window = window;
   }
 
-  /** Submits what `submit` submits with one doorbell for each queue. */
-  withOneDoorbell(submit: () => void): void {
-    this.#holdsDoorbells = true;
+  /** Submits the `requests` requests that `submit` submits with one doorbell for each queue. */
+  withOneDoorbell(requests: number, submit: () => void): void {
+    const outer = this.#batch;
+    this.#batch = new BatchInHand(requests);
     try {
       submit();
     } finally {
-      this.#holdsDoorbells = false;
+      this.#batch = outer;
     }
   }
 
@@ -148,7 +151,9 @@ export class CtxDirectory {
       ...queue,
       platform: this.#platform,
       window: this.#window,
-      holdsDoorbells: () => this.#holdsDoorbells,
+      batch: () => this.#batch,
+      siblings: () => group.ctxs.length,
+      hasWaiting: () => group.hasWaiting,
       interrupted: () => group.look(),
       // Requests of other groups may wait for room in the window, if there is one.
       roomMade: () => (this.#window.limited ? this.dispatchAll() : group.dispatch()),

@@ -57,14 +57,18 @@ export class CtxGroup {
 
   /** Expected ns until the next request could start; 0 when one of `bytes` bytes could now, or queues are being opened. */
   delayNs(bytes: number): number {
-    if (this.ctxs.length === 0 || (this.#first === this.#waiting.length && this.#pick(bytes) !== null))
-      return 0;
+    if (this.ctxs.length === 0 || (!this.hasWaiting && this.#pick(bytes) !== null)) return 0;
     return Math.max(1, Math.min(...this.ctxs.map(({ backlogNs }) => backlogNs)));
   }
 
   /** Whether no ctx is left. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Whether a request waits for memory or a ctx. */
+  get hasWaiting(): boolean {
+    return this.#first < this.#waiting.length;
   }
 
   /** Requests inside the ctxs. */
@@ -81,7 +85,7 @@ export class CtxGroup {
   launch(request: Waiting): void {
     this.revive();
     // The usual case first: nobody waits, and a ctx has room.
-    const alone = this.#first === this.#waiting.length && !this.#dispatching;
+    const alone = !this.hasWaiting && !this.#dispatching;
     const ctx = alone ? this.#pick(request.sourceBytes) : null;
     const flight = ctx === null ? null : request.launch();
     if (flight !== null) return ctx!.submit(flight);
@@ -128,7 +132,7 @@ export class CtxGroup {
     // A completion inside a submission would come back here.
     if (this.#dispatching) return;
     this.#dispatching = true;
-    while (this.#first < this.#waiting.length) {
+    while (this.hasWaiting) {
       const request = this.#waiting[this.#first] ?? null;
       const ctx = request === null ? null : this.#pick(request.sourceBytes);
       const flight = ctx === null ? null : this.#launch(request!);
@@ -179,6 +183,8 @@ export class CtxGroup {
     let bestNs = Number.POSITIVE_INFINITY;
     for (const ctx of this.ctxs) {
       if (ctx.room <= 0 || (ctx.inFlight >= AHEAD_REQUESTS && ctx.backlogNs > AHEAD_NS)) continue;
+      // Of a batch one queue gets its share after the other, so that the first engine works while the rest is submitted.
+      if (ctx.filling) return ctx;
       const startNs = ctx.backlogNs + (ctx.engineAsleep ? WAKE_NS : 0);
       if (startNs >= bestNs) continue;
       best = ctx;

@@ -19,6 +19,7 @@ import {
   queueWord,
 } from '../src/uapi/queue-layout.js';
 import type { Platform } from '../src/uapi/syscall.js';
+import type { BatchInHand } from './batch.js';
 import type { OpenedQueue } from './devices.js';
 import type { Carrier, Flight } from './flight.js';
 import type { InFlightWindow } from './in-flight-window.js';
@@ -41,8 +42,12 @@ export interface CtxOptions extends OpenedQueue {
   readonly platform: Platform;
   /** What the pool has in its queues. */
   readonly window: InFlightWindow;
-  /** Whether doorbells wait for the end of the turn: a batch is being submitted. */
-  readonly holdsDoorbells: () => boolean;
+  /** The batch that is being submitted, if any. */
+  readonly batch: () => BatchInHand | null;
+  /** Queues among which its requests are shared out, this one included. */
+  readonly siblings: () => number;
+  /** Whether requests wait for room in a queue. */
+  readonly hasWaiting: () => boolean;
   /** The thread was interrupted for this ctx: `look` at it, and at whatever else is worth a look now. */
   readonly interrupted: () => void;
   /** Called after completions made room. */
@@ -81,6 +86,10 @@ export class Ctx implements Carrier {
   readonly #spins: boolean;
   /** SQEs in the ring that no doorbell has told of. */
   #unrung = 0;
+  /** The batch in the queue that `leftOfBatch` looks at, and the numbers of its first request and of the one behind it. */
+  #batch: BatchInHand | null = null;
+  #batchFrom = 0;
+  #batchTo = 0;
   #ringScheduled = false;
   #armScheduled = false;
   /** When this turn of the event loop has lasted long enough, on the platform's clock. */
@@ -152,11 +161,38 @@ export class Ctx implements Carrier {
     this.#options.window.add(flight.sourceBytes);
     this.#sqTail = (this.#sqTail + 1) | 0;
     this.#unrung += 1;
-    // The first of a burst goes at once; the doorbell is a word fought over with the engine, so others share one.
-    const now = this.inFlight === 1 || this.#unrung >= limits.SQES_PER_DOORBELL;
-    if (now && !this.#options.holdsDoorbells()) this.#ringDoorbell();
+    const batch = this.#options.batch();
+    if (batch !== null) this.#noteBatch(batch);
+    if (this.#isDoorbellDue(batch)) this.#ringDoorbell();
     else this.#ringSoon();
     this.#armSoon();
+  }
+
+  /** Whether it has some of a batch's requests, and is to have more before its doorbell. */
+  get filling(): boolean {
+    const batch = this.#unrung === 0 ? null : this.#options.batch();
+    return batch !== null && !this.#isDoorbellDue(batch);
+  }
+
+  /** An engine with little to do is told at once; the doorbell is a word fought over with it, so else many share one. */
+  #isDoorbellDue(batch: BatchInHand | null): boolean {
+    if (batch !== null) return this.#unrung >= batch.shareOf(this.#options.siblings());
+    return this.inFlight - this.#unrung < limits.SQES_KNOWN_MIN || this.#unrung >= limits.SQES_PER_DOORBELL;
+  }
+
+  /** The last request is one of a batch. Of several the oldest counts: it must not wait for those behind it. */
+  #noteBatch(batch: BatchInHand): void {
+    if (batch !== this.#batch && this.#leftOfBatch > 0) return;
+    if (batch !== this.#batch) this.#batchFrom = this.#sqTail - 1;
+    this.#batch = batch;
+    this.#batchTo = this.#sqTail;
+  }
+
+  /** Requests at the head of the queue whose results are of use only together. */
+  get #leftOfBatch(): number {
+    const left = (this.#batchTo - this.#cqHead) | 0;
+    const begun = ((this.#cqHead - this.#batchFrom) | 0) >= 0;
+    return begun ? Math.max(0, left) : 0;
   }
 
   /** The bit is this slot's request's alone: it is cleared before the slot can be used again. */
@@ -326,10 +362,12 @@ export class Ctx implements Carrier {
 
   /**
    * Completions until the next interrupt: half of what is in flight, or more when the rest keeps the engine busy until
-   * the caller is awake and has submitted again.
+   * the caller is awake and has submitted again. Of a batch, all, unless more of it waits to be submitted.
    */
   #interruptAfter(): number {
     const { inFlight } = this;
+    const ofBatch = Math.min(this.#leftOfBatch, inFlight);
+    if (ofBatch > 0 && !this.#options.hasWaiting()) return ofBatch;
     const kept = Math.ceil((limits.AHEAD_OF_INTERRUPT_NS * inFlight) / this.backlogNs);
     return Math.min(Math.max(Math.ceil(inFlight / 2), inFlight - kept), limits.COALESCE_MAX);
   }

@@ -11,7 +11,7 @@ import type { CtxGroup, Waiting } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, outputTooLarge } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
-import type { WdOutput } from './output.js';
+import { outputMemory, type WdOutput } from './output.js';
 import type { PoolBuffer } from './pool-buffer.js';
 import type { OneShotStart } from './prepared.js';
 import type { StagedInput } from './staged-input.js';
@@ -173,7 +173,7 @@ export class OneShot extends Flight implements Waiting {
       this.#into.bytes.set(header);
       return this.#into.bytes.subarray(0, header.length + produced);
     }
-    const data = Buffer.allocUnsafe(header.length + produced);
+    const data = outputMemory(header.length + produced);
     const { mapping, offset } = this.#output!;
     if (header.length > 0) data.set(header);
     data.set(mapping.view.subarray(offset, offset + produced), header.length);

@@ -143,7 +143,7 @@ export class Pool {
    */
   batch(items: readonly BatchItem[]): ResultAsync<BatchOutput, WdError> {
     return gathered(items, (start) => {
-      this.#directory.withOneDoorbell(() => {
+      this.#directory.withOneDoorbell(items.length, () => {
         for (const item of items) start((settle) => this.#startItem(item, settle));
       });
     });

@@ -48,7 +48,7 @@ export class Session {
   /** Runs it on many inputs: results in their order, each for itself; one doorbell for what a queue is given. */
   batch(inputs: readonly Input[], options?: RunOptions): ResultAsync<BatchOutput, WdError> {
     return gathered(inputs, (start) => {
-      this.#parts.directory.withOneDoorbell(() => {
+      this.#parts.directory.withOneDoorbell(inputs.length, () => {
         for (const input of inputs) start((settle) => this.#start(input, options, settle));
       });
     });

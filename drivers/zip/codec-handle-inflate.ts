@@ -47,9 +47,11 @@ export class HandleInflate implements InflateEngine {
   writeWhole(input: Uint8Array, output: Uint8Array): number {
     // Claiming that this is all makes zlib fail unless the end is there.
     this.#native.write(flushKinds.finish, input, 0, output, 0);
-    if (this.#native.failed || this.#native.outputLeft === 0) return -1;
-    this.consumed = input.length - this.#native.inputLeft;
-    return output.length - this.#native.outputLeft;
+    if (this.#native.failed) return -1;
+    const { inputLeft, outputLeft } = this.#native;
+    if (outputLeft === 0 && !this.#endsBehindRoom()) return -1;
+    this.consumed = input.length - inputLeft;
+    return output.length - outputLeft;
   }
 
   reset(): void {
@@ -116,6 +118,13 @@ export class HandleInflate implements InflateEngine {
     native.write(flushKinds.finish, NO_INPUT, 0, this.#probeRoom, 0);
     if (native.failed && native.code !== 'Z_BUF_ERROR') this.error = this.#failure();
     return !native.failed;
+  }
+
+  /** The room is full to the last byte: whether the stream is over, too. Takes in no input that zlib has left. */
+  #endsBehindRoom(): boolean {
+    const native = this.#native;
+    native.write(flushKinds.finish, NO_INPUT, 0, this.#probeRoom, 0);
+    return !native.failed && native.outputLeft === this.#probeRoom.length;
   }
 
   #failure(): InflateError {

@@ -5,13 +5,16 @@
  * A plan holds nothing of a call. What one member decides for those after it (an input that began as gzip goes on
  * with members, one that began as zlib ends with its first) is in the plan that the member's verdict names.
  */
+
 import type { DecodePlan, HeaderVerdict, TailVerdict } from '../../lib/driver-api.js';
+import { KiB } from '../../src/base/units.js';
 import type { RequestKind } from './layout.js';
 import { headErrors } from './user-errors.js';
 import { gzipHeadLength, type HeadLength, isGzip, zlibHeadLength } from './user-header.js';
 import { decompressStream, decompressWhole } from './user-sqe.js';
 
-const ROOM_BYTES_MIN = 4096;
+/** Costs no more than less, and rooms of one size are taken again while they are still in a cache. */
+const ROOM_BYTES_MIN = 16 * KiB;
 /** What an input grows to when nothing better is known. */
 const USUAL_GROWTH = 4;
 /** No deflate stream grows more: 258 bytes from two bits. */
@@ -45,12 +48,12 @@ function usualRoom(input: Uint8Array): number {
   return Math.max(ROOM_BYTES_MIN, input.length * USUAL_GROWTH);
 }
 
-/** The length that the last member claims, if it is one that the input can have. */
+/** The length that the last member claims, if it is one that the input can have; with a byte more, no room is full to the end. */
 function gzipRoom(input: Uint8Array): number {
   if (input.length < GZIP_BYTES_MIN) return ROOM_BYTES_MIN;
   const trailer = new DataView(input.buffer, input.byteOffset + input.length - 4, 4);
   const claimed = trailer.getUint32(0, true);
-  return claimed > input.length * GROWTH_MAX ? usualRoom(input) : Math.max(ROOM_BYTES_MIN, claimed);
+  return claimed > input.length * GROWTH_MAX ? usualRoom(input) : Math.max(ROOM_BYTES_MIN, claimed + 1);
 }
 
 const rawPlan: DecodePlan = {

@@ -99,8 +99,11 @@ export const limits = {
   MODEL_STATE_BYTES_MAX: 16 * MiB,
   /** Bytes that a request is charged at least: a flood of empty ones must not hold its turn for long. */
   REQUEST_BYTES_CHARGED_MIN: 256,
-  /** Bytes that one queue is served before the engine turns to the next (deficit round robin). */
-  QUEUE_QUANTUM_BYTES: 64 * KiB,
+  /**
+   * Bytes that one queue is served before the engine turns to the next (deficit round robin): one segment, so that who
+   * sends little waits for no more than that of each who sends much.
+   */
+  QUEUE_QUANTUM_BYTES: 16 * KiB,
 
   /** Translations that a device's ATC holds; 1,024 are enough for any one queue (facts measured). */
   ATC_ENTRIES: 1024,
@@ -145,10 +148,12 @@ export const limits = {
   CALLER_POLL_NS: 100 * NS_PER_US,
   /** Completions that one interrupt covers at most. */
   COALESCE_MAX: 16,
+  /** An engine that knows of fewer requests is told of another one at once. */
+  SQES_KNOWN_MIN: 4,
   /** SQEs that one doorbell covers at most when a caller submits several without a pause. */
   SQES_PER_DOORBELL: 16,
   /** Expected work that an engine keeps when it interrupts, ns: about what the caller needs to wake and submit. */
-  AHEAD_OF_INTERRUPT_NS: 150 * NS_PER_US,
+  AHEAD_OF_INTERRUPT_NS: 50 * NS_PER_US,
   /** How long a completion source is kept referenced after the last request, ms. */
   UNREF_DELAY_MS: 5,
   /** Wall-clock time without progress after which the library asks the kernel for the state of a queue, ms. */
@@ -195,6 +200,8 @@ export const limits = {
   DICTIONARY_BYTES: 32 * KiB,
   /** Input of one stateful request, bytes: what user drivers of this hardware send. */
   STREAM_CHUNK_BYTES: 128 * KiB,
+  /** What outputs of up to a quarter of it share, bytes; node:zlib, too, answers a small output in 16 KiB. */
+  OUTPUT_SLAB_BYTES: 16 * KiB,
   /** Longest deadline of a request, ms: what a timer of Node can wait. */
   DEADLINE_MS_MAX: 2 ** 31 - 1,
   /** Devices that a request may be lost with before it is not given to another. */

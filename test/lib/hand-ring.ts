@@ -5,6 +5,7 @@
 
 import { copySqe } from '../../drivers/copy/layout.js';
 import { copyUserDriver } from '../../drivers/copy/user-driver.js';
+import type { BatchInHand } from '../../lib/batch.js';
 import { Ctx } from '../../lib/ctx.js';
 import { Flight } from '../../lib/flight.js';
 import { InFlightWindow } from '../../lib/in-flight-window.js';
@@ -57,8 +58,8 @@ export class HandRing {
   readonly ctx: Ctx;
   readonly lost: Ctx[] = [];
   wakes = 0;
-  /** Whether a batch is being submitted. */
-  batching = false;
+  /** What is being submitted. */
+  batch: BatchInHand | null = null;
   readonly #depth: number;
   readonly #dus: DataView;
   readonly #mmio = new Int32Array(QUEUE_MMIO_BYTES / 4);
@@ -85,7 +86,9 @@ export class HandRing {
       dus,
       mmio: new Uint8Array(this.#mmio.buffer),
       window: new InFlightWindow(Number.POSITIVE_INFINITY),
-      holdsDoorbells: () => this.batching,
+      batch: () => this.batch,
+      siblings: () => 1,
+      hasWaiting: () => false,
       interrupted: () => this.ctx.look(),
       roomMade: () => {},
       wasLost: (ctx) => this.lost.push(ctx),

@@ -3,6 +3,7 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BatchInHand } from '../../lib/batch.js';
 import type { RequestContext } from '../../lib/diagnostics.js';
 import { WdFailure } from '../../lib/failures.js';
 import { HandRing } from './hand-ring.js';
@@ -56,14 +57,44 @@ describe('a batch', () => {
 
   test('rings a queue once, and not before the last of it is there', async () => {
     const ring = new HandRing(64);
-    ring.batching = true;
-    ring.submit(40);
-    ring.batching = false;
-    expect(ring.word('SQ_TAIL')).toBe(0);
-    await Promise.resolve();
-    expect(ring.word('SQ_TAIL')).toBe(40);
+    ring.batch = new BatchInHand(40);
+    ring.submit(39);
+    expect([ring.word('SQ_TAIL'), ring.ctx.filling]).toEqual([0, true]);
     ring.submit(1);
-    expect(ring.word('SQ_TAIL')).toBe(40);
+    expect([ring.word('SQ_TAIL'), ring.ctx.filling]).toEqual([40, false]);
+    ring.submit(1);
+    ring.batch = null;
+    expect([ring.word('SQ_TAIL'), ring.ctx.filling]).toEqual([40, false]);
+    await Promise.resolve();
+    expect(ring.word('SQ_TAIL')).toBe(41);
+  });
+
+  test('is told of when all of it is done, and does not wait for another behind it', async () => {
+    const ring = new HandRing(64);
+    const submit = async (requests: number): Promise<number> => {
+      ring.batch = new BatchInHand(requests);
+      ring.submit(requests);
+      ring.batch = null;
+      await Promise.resolve();
+      return ring.word('EVENT_INDEX');
+    };
+    expect(await submit(20)).toBe(20);
+    expect(await submit(30)).toBe(20);
+    for (let i = 0; i < 20; i++) ring.publish();
+    ring.interrupt();
+    await Promise.resolve();
+    expect(ring.word('EVENT_INDEX')).toBe(20 + 15);
+  });
+
+  test('gives one queue its share after the other, so that the first is served meanwhile', async () => {
+    await library.pool.ready({ op: 'compress', level: 1 });
+    const items = Array.from({ length: 12 }, () => ({ op: 'compress', level: 1, input: randomBytes(600) }));
+    const results = (await library.pool.batch(items))._unsafeUnwrap();
+    const queues = results
+      .map((result) => result._unsafeUnwrap().via)
+      .map((via) => `${via.device}/${via.queue}`);
+    const share = items.length / new Set(queues).size;
+    for (const [i, queue] of queues.entries()) expect(queue).toBe(queues[i - (i % share)]);
   });
 });
 
