@@ -6,6 +6,7 @@ import { constants } from 'node:zlib';
 import { invalidState } from '../../src/base/errors.js';
 import { limits } from '../../src/base/limits.js';
 import { badData, WdFailure } from '../failures.js';
+import type { StepControl } from '../stream-session.js';
 import type { DecodePlan, HeaderVerdict } from '../user-driver.js';
 import { hasSmallWindow, SMALL_WINDOW } from './coding.js';
 import type { DeviceSteps, StreamEngine } from './engine.js';
@@ -105,20 +106,24 @@ export class Decoder implements StreamEngine {
 
   /** One step; whether there is more to do in this write. */
   async #decode(window: WriteWindow): Promise<boolean> {
-    const { input, room, flush } = window;
-    if (input.length === 0 && !this.#owes) return false;
-    const control = { flush: 0, final: flush === Z_FINISH, roomBytes: room.length };
-    // More than fills the room would only be copied to the device again with the next step.
-    const offered = input.subarray(0, room.length + (room.length >>> 3) + HEADS_BYTES);
-    const step = await this.#steps.take(offered, control);
+    if (window.input.length === 0 && !this.#owes) return false;
+    const step = await this.#steps.take(...stepOf(window, window.room.length));
     if (step === null) return false;
     window.consume(step.consumed);
     window.put(step.output);
     this.#owes = step.verdict === 'noRoom';
     if (step.verdict === 'ended') this.#place = 'end';
     const moved = step.consumed > 0 || step.output.length > 0;
-    return this.#place === 'end' || (moved && window.room.length > 0);
+    const isFull = window.room.length === 0;
+    if (this.#owes && isFull) this.#steps.goAhead(...stepOf(window, this.#steps.roomBytes));
+    return this.#place === 'end' || (moved && !isFull);
   }
+}
+
+function stepOf({ input, flush }: WriteWindow, roomBytes: number): [Uint8Array, StepControl] {
+  // More than fills the room would only be copied to the device again with the next step.
+  const offered = input.subarray(0, roomBytes + (roomBytes >>> 3) + HEADS_BYTES);
+  return [offered, { flush: 0, final: flush === Z_FINISH, roomBytes }];
 }
 
 /** No caller sees it: the stream stands at a beginning, and Node takes over. */

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:zlib';
 import { badData, WdFailure } from '../failures.js';
+import type { StepControl } from '../stream-session.js';
 import type { Operation } from '../user-driver.js';
 import type { DeviceSteps, StreamEngine } from './engine.js';
 import type { WriteWindow } from './window.js';
@@ -69,22 +70,27 @@ export class Encoder implements StreamEngine {
   }
 
   async #compress(window: WriteWindow): Promise<void> {
-    const { chunkBytes } = this.#operation.stream!;
     // Without input, no flush after another one counts, too: a marker may follow it.
     let due = window.input.length > 0 || window.flush !== 0 || this.#flush !== 0 || this.#owes;
     this.#flush = window.flush;
     while (due && window.room.length > 0) {
-      const isLast = window.input.length <= chunkBytes;
-      const final = isLast && window.flush === Z_FINISH;
-      const flush = isLast && !final ? window.flush : 0;
-      const step = await this.#steps.take(window.input, { flush, final, roomBytes: window.room.length });
+      const control = this.#controlOf(window, window.room.length);
+      const step = await this.#steps.take(window.input, control);
       if (step === null) return;
       window.consume(step.consumed);
       window.put(step.output);
       this.#owes = step.verdict === 'noRoom';
       due = this.#owes || window.input.length > 0;
-      this.#ended = final && !due;
+      this.#ended = control.final && !due;
     }
+    if (due && this.#header.length === 0)
+      this.#steps.goAhead(window.input, this.#controlOf(window, this.#steps.roomBytes));
+  }
+
+  #controlOf({ input, flush }: WriteWindow, roomBytes: number): StepControl {
+    const isLast = input.length <= this.#operation.stream!.chunkBytes;
+    const final = isLast && flush === Z_FINISH;
+    return { flush: isLast && !final ? flush : 0, final, roomBytes };
   }
 
   #afterEnd({ flush, input }: WriteWindow): void {

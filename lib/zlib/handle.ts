@@ -143,7 +143,7 @@ export class DeviceHandle implements ZlibHandle {
       return pool.openStream(kind.op, this.#coding);
     });
     if (stream.isErr()) throw new WdFailure(stream.error);
-    const steps = new DeviceSteps(stream.value);
+    const steps = new DeviceSteps(stream.value, this.#parts.stream._chunkSize);
     this.#steps = steps;
     abandoned.register(this, steps);
     if (this.#closed) steps.close();

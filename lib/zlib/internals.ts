@@ -43,6 +43,8 @@ export interface ZlibStream extends Transform {
   /** [output left, input left] of the last write. */
   readonly _writeState: Uint32Array;
   readonly _level: number;
+  /** Room of a write that begins with an empty one, bytes. */
+  readonly _chunkSize: number;
   readonly _strategy: number;
   bytesWritten: number;
 }
@@ -134,5 +136,6 @@ function answersTo(stream: ZlibStream, args: WriteArguments): boolean {
   const bytes = input instanceof Uint8Array && output instanceof Uint8Array && output.length === outputBytes;
   const state = stream._writeState instanceof Uint32Array && stream._writeState.length === 2;
   const coding = typeof stream._level === 'number' && typeof stream._strategy === 'number';
-  return numbers && bytes && state && coding && typeof stream._handle!.cb === 'function';
+  const room = outputBytes === stream._chunkSize;
+  return numbers && bytes && state && coding && room && typeof stream._handle!.cb === 'function';
 }
