@@ -72,10 +72,8 @@ export class OneShot extends Flight implements Waiting {
     this.#next = next;
     this.#into = call.options.into;
     this.sourceBytes = input.bytes - skipBytes;
-    const { decode } = call.prepared.operation;
-    const usual = this.#into?.byteLength ?? decode?.room(input.view()) ?? format.outputRoom(this.sourceBytes);
     this.#roomBytes =
-      format.limitsOutput === true ? this.#clampRoom(usual) : format.outputRoom(this.sourceBytes);
+      format.limitsOutput === true ? this.#clampRoom(this.#usualRoom()) : format.outputRoom(this.sourceBytes);
     this.expectedNs = format.expectedNs(this.sourceBytes);
   }
 
@@ -125,8 +123,8 @@ export class OneShot extends Flight implements Waiting {
       return err(dataError === null ? deviceError(carrier.device, outcome.status) : badData(dataError));
     }
     const { operation, options } = this.call.prepared;
-    if (operation.header.length + produced > options.maxOutputBytes)
-      return err(outputTooLarge(options.maxOutputBytes));
+    const mostBytes = Math.min(options.maxOutputBytes, this.#into?.byteLength ?? Number.POSITIVE_INFINITY);
+    if (operation.header.length + produced > mostBytes) return err(outputTooLarge(mostBytes));
     const problem = this.#next === null ? null : this.#checkEnd(outcome, this.#next);
     if (problem !== null) return problem;
     const via = carrier.via(this.call.reason, this.attempts);
@@ -156,9 +154,20 @@ export class OneShot extends Flight implements Waiting {
     return true;
   }
 
-  /** What a caller gave is all there is; of a limit, one byte more is enough to see that it is exceeded. */
+  #usualRoom(): number {
+    if (this.#into !== null) return Number.POSITIVE_INFINITY;
+    const { decode } = this.call.prepared.operation;
+    return decode?.room(this.input.view()) ?? this.format.outputRoom(this.sourceBytes);
+  }
+
+  /**
+   * What a caller gave is all there is, and a byte behind it that is nobody's: a room that is full to the end costs the
+   * device another look. Of a limit, too, one byte more shows that it is exceeded.
+   */
   #clampRoom(bytes: number): number {
-    const given = this.#into === null ? Infinity : Math.max(0, this.#into.byteLength - this.#headerBytes);
+    const into = this.#into;
+    const given =
+      into === null ? Infinity : Math.max(0, into.byteLength + into.spareBytes - this.#headerBytes);
     return Math.min(bytes, given, limits.REQUEST_BYTES_MAX, this.call.prepared.options.maxOutputBytes + 1);
   }
 

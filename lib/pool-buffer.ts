@@ -11,12 +11,15 @@ import type { DmaMemory } from './dma-memory.js';
 class Allocation {
   readonly memory: DmaMemory;
   readonly extent: Extent;
+  /** Bytes of the extent that the caller has. */
+  readonly bytes: number;
   #requests = 0;
   #freed = false;
 
-  constructor(memory: DmaMemory, extent: Extent) {
+  constructor(memory: DmaMemory, extent: Extent, bytes: number) {
     this.memory = memory;
     this.extent = extent;
+    this.bytes = bytes;
   }
 
   get freed(): boolean {
@@ -61,11 +64,18 @@ export class PoolBuffer {
 
   /** Memory that was allocated. @internal */
   static of(memory: DmaMemory, extent: Extent, bytes: number): PoolBuffer {
-    return new PoolBuffer(new Allocation(memory, extent), 0, bytes);
+    return new PoolBuffer(new Allocation(memory, extent, bytes), 0, bytes);
   }
 
   get byteLength(): number {
     return this.bytes.length;
+  }
+
+  /** Whether the byte behind it is nobody's, so that a device may write it: 1, or 0. @internal */
+  get spareBytes(): 0 | 1 {
+    const { extent, bytes } = this.#allocation;
+    const end = this.address - extent.address + this.byteLength;
+    return end === bytes && end < extent.bytes ? 1 : 0;
   }
 
   /** A part of it, as `Uint8Array.subarray` cuts it; freeing one frees the whole. */

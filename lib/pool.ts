@@ -318,7 +318,8 @@ export class Pool {
   }
 
   async #alloc(bytes: number): Promise<Result<PoolBuffer, WdError>> {
-    const extent = await this.#memory.allocateOrGrow(bytes);
+    const withSpareByte = Math.min(bytes + 1, limits.REQUEST_BYTES_MAX);
+    const extent = await this.#memory.allocateOrGrow(withSpareByte);
     if (extent !== null) return ok(PoolBuffer.of(this.#memory, extent, bytes));
     return err(busy(`the pool has no ${bytes} bytes of memory left`, limits.UNREF_DELAY_MS));
   }

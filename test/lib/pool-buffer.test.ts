@@ -57,6 +57,26 @@ test('exactly enough is enough', async () => {
   room.free();
 });
 
+test('enough to the byte, and a byte too little, at every boundary of the allocator; nothing beside it changes', async () => {
+  const { pool } = library;
+  for (const bytes of [700, 1023, 1024, 1025, 4095, 4096, 20_480]) {
+    const plain = text.subarray(0, bytes);
+    const packed = (await pool.compress(plain))._unsafeUnwrap().data;
+    const buffers = await Promise.all([bytes, bytes, bytes - 1, bytes].map(alloc));
+    for (const { bytes: memory } of buffers) memory.fill(0x5a);
+    const [before, exact, short, after] = buffers as [PoolBuffer, PoolBuffer, PoolBuffer, PoolBuffer];
+    const whole = await pool.decompress(packed, { route: 'device', into: exact });
+    expect(whole._unsafeUnwrap().data.equals(plain)).toBe(true);
+    const cut = await pool.decompress(packed, { route: 'device', into: short });
+    expect(cut._unsafeUnwrapErr()).toMatchObject({ kind: 'OutputTooLarge', limitBytes: bytes - 1 });
+    const part = await pool.decompress(packed, { route: 'device', into: after.subarray(0, bytes - 1) });
+    expect(part._unsafeUnwrapErr()).toMatchObject({ kind: 'OutputTooLarge', limitBytes: bytes - 1 });
+    expect(after.bytes.at(-1)).toBe(0x5a);
+    expect(before.bytes.every((byte) => byte === 0x5a)).toBe(true);
+    for (const buffer of buffers) buffer.free();
+  }
+});
+
 test('freed while a request uses it: the request ends as if nothing had happened, the next one is refused', async () => {
   const [input, output] = [await allocText(), await alloc(text.length)];
   const call = library.pool.compress(input, { into: output, route: 'device' });
