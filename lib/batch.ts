@@ -17,20 +17,6 @@ export interface BatchItem extends Omit<CompressOptions, 'format'> {
 /** What a batch answers: a result for each item, in their order. */
 export type BatchOutput = Result<WdOutput, WdError>[];
 
-/** A batch while its requests are being submitted. */
-export class BatchInHand {
-  readonly #requests: number;
-
-  constructor(requests: number) {
-    this.#requests = requests;
-  }
-
-  /** How many of them each of `queues` queues is given, behind one doorbell. */
-  shareOf(queues: number): number {
-    return Math.ceil(this.#requests / queues);
-  }
-}
-
 /** Starts one call of a batch; called once for each item, in order. */
 type StartOne = (call: (settle: Settle) => void) => void;
 

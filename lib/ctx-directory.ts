@@ -4,7 +4,7 @@
  */
 import { limits } from '../src/base/limits.js';
 import { type Platform, pollEvent } from '../src/uapi/syscall.js';
-import { BatchInHand } from './batch.js';
+import { BatchInHand } from './batch-in-hand.js';
 import { Ctx } from './ctx.js';
 import { CtxGroup } from './ctx-group.js';
 import { type DeviceInfo, type OpenedQueue, openQueue } from './devices.js';

@@ -10,16 +10,10 @@
 import { assert } from '../src/base/assert.js';
 import { limits } from '../src/base/limits.js';
 import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
-import {
-  CANCEL_SLOTS,
-  CQE_BYTES,
-  CQE_PHASE_OFFSET,
-  dusShape,
-  engineAsleep,
-  queueWord,
-} from '../src/uapi/queue-layout.js';
+import { CQE_BYTES, CQE_PHASE_OFFSET, dusShape, engineAsleep, queueWord } from '../src/uapi/queue-layout.js';
 import type { Platform } from '../src/uapi/syscall.js';
-import type { BatchInHand } from './batch.js';
+import { type BatchInHand, BatchPlace } from './batch-in-hand.js';
+import { CancelBits } from './cancel-bits.js';
 import type { OpenedQueue } from './devices.js';
 import type { Carrier, Flight } from './flight.js';
 import type { InFlightWindow } from './in-flight-window.js';
@@ -86,18 +80,14 @@ export class Ctx implements Carrier {
   readonly #spins: boolean;
   /** SQEs in the ring that no doorbell has told of. */
   #unrung = 0;
-  /** The batch in the queue that `leftOfBatch` looks at, and the numbers of its first request and of the one behind it. */
-  #batch: BatchInHand | null = null;
-  #batchFrom = 0;
-  #batchTo = 0;
+  readonly #batchPlace = new BatchPlace();
+  readonly #cancelBits: CancelBits;
   #ringScheduled = false;
   #armScheduled = false;
   /** When this turn of the event loop has lasted long enough, on the platform's clock. */
   #turnEndsNs = 0;
   /** Until when completions are polled for, 0 = not polling. */
   #pollEndsNs = 0;
-  /** Flights that were cancelled and have not ended. */
-  #cancelled = 0;
   #lostReason: string | null = null;
   #usualVia: Via | null = null;
 
@@ -113,6 +103,7 @@ export class Ctx implements Carrier {
     this.qcType = options.qcType;
     this.fd = options.fd;
     this.#words = new Int32Array(mmio.buffer, mmio.byteOffset, mmio.length >>> 2);
+    this.#cancelBits = new CancelBits(this.#words);
     this.#ringWords = new Int32Array(dus.buffer, dus.byteOffset, dus.length >>> 2);
     this.#ring = new DataView(dus.buffer, dus.byteOffset, dus.length);
     this.#cq = new Uint16Array(dus.buffer, dus.byteOffset + shape.cqOffset, (cqDepth * CQE_BYTES) >>> 1);
@@ -162,7 +153,7 @@ export class Ctx implements Carrier {
     this.#sqTail = (this.#sqTail + 1) | 0;
     this.#unrung += 1;
     const batch = this.#options.batch();
-    if (batch !== null) this.#noteBatch(batch);
+    if (batch !== null) this.#batchPlace.note(batch, this.#sqTail, this.#cqHead);
     if (this.#isDoorbellDue(batch)) this.#ringDoorbell();
     else this.#ringSoon();
     this.#armSoon();
@@ -180,34 +171,9 @@ export class Ctx implements Carrier {
     return this.inFlight - this.#unrung < limits.SQES_KNOWN_MIN || this.#unrung >= limits.SQES_PER_DOORBELL;
   }
 
-  /** The last request is one of a batch. Of several the oldest counts: it must not wait for those behind it. */
-  #noteBatch(batch: BatchInHand): void {
-    if (batch !== this.#batch && this.#leftOfBatch > 0) return;
-    if (batch !== this.#batch) this.#batchFrom = this.#sqTail - 1;
-    this.#batch = batch;
-    this.#batchTo = this.#sqTail;
-  }
-
-  /** Requests at the head of the queue whose results are of use only together. */
-  get #leftOfBatch(): number {
-    const left = (this.#batchTo - this.#cqHead) | 0;
-    const begun = ((this.#cqHead - this.#batchFrom) | 0) >= 0;
-    return begun ? Math.max(0, left) : 0;
-  }
-
-  /** The bit is this slot's request's alone: it is cleared before the slot can be used again. */
   cancel(flight: Flight): void {
     const slot = flight.tag % this.#options.sqDepth;
-    if (this.#flights[slot] !== flight || slot >= CANCEL_SLOTS) return;
-    const word = (queueWord.CANCELLED >>> 2) + (slot >>> 5);
-    const bit = 1 << (slot & 31);
-    if ((Atomics.or(this.#words, word, bit) & bit) === 0) this.#cancelled += 1;
-  }
-
-  #forgetCancelled(slot: number): void {
-    const word = (queueWord.CANCELLED >>> 2) + (slot >>> 5);
-    const bit = 1 << (slot & 31);
-    if ((Atomics.and(this.#words, word, ~bit) & bit) !== 0) this.#cancelled -= 1;
+    if (this.#flights[slot] === flight) this.#cancelBits.set(slot);
   }
 
   /** Takes every completion that is there. */
@@ -309,7 +275,7 @@ export class Ctx implements Carrier {
       return `a completion claims ${outcome.consumed} bytes in and ${outcome.produced} out`;
     }
     this.#flights[slot] = undefined;
-    if (this.#cancelled > 0 && slot < CANCEL_SLOTS) this.#forgetCancelled(slot);
+    this.#cancelBits.clear(slot);
     this.#cqHead = (this.#cqHead + 1) | 0;
     this.completed += 1;
     this.#settled(flight).complete(outcome, this);
@@ -366,7 +332,7 @@ export class Ctx implements Carrier {
    */
   #interruptAfter(): number {
     const { inFlight } = this;
-    const ofBatch = Math.min(this.#leftOfBatch, inFlight);
+    const ofBatch = Math.min(this.#batchPlace.left(this.#cqHead), inFlight);
     if (ofBatch > 0 && !this.#options.hasWaiting()) return ofBatch;
     const kept = Math.ceil((limits.AHEAD_OF_INTERRUPT_NS * inFlight) / this.backlogNs);
     return Math.min(Math.max(Math.ceil(inFlight / 2), inFlight - kept), limits.COALESCE_MAX);

@@ -7,14 +7,13 @@
  */
 
 import type { DecodePlan, HeaderVerdict, TailVerdict } from '../../lib/driver-api.js';
-import { KiB } from '../../src/base/units.js';
 import type { RequestKind } from './layout.js';
 import { headErrors } from './user-errors.js';
 import { gzipHeadLength, type HeadLength, isGzip, zlibHeadLength } from './user-header.js';
 import { decompressStream, decompressWhole } from './user-sqe.js';
 
 /** Costs no more than less, and rooms of one size are taken again while they are still in a cache. */
-const ROOM_BYTES_MIN = 16 * KiB;
+const ROOM_BYTES_MIN = 16_384;
 /** What an input grows to when nothing better is known. */
 const USUAL_GROWTH = 4;
 /** No deflate stream grows more: 258 bytes from two bits. */

@@ -5,7 +5,7 @@
 
 import { copySqe } from '../../drivers/copy/layout.js';
 import { copyUserDriver } from '../../drivers/copy/user-driver.js';
-import type { BatchInHand } from '../../lib/batch.js';
+import type { BatchInHand } from '../../lib/batch-in-hand.js';
 import { Ctx } from '../../lib/ctx.js';
 import { Flight } from '../../lib/flight.js';
 import { InFlightWindow } from '../../lib/in-flight-window.js';

@@ -3,7 +3,7 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BatchInHand } from '../../lib/batch.js';
+import { BatchInHand } from '../../lib/batch-in-hand.js';
 import type { RequestContext } from '../../lib/diagnostics.js';
 import { WdFailure } from '../../lib/failures.js';
 import { HandRing } from './hand-ring.js';

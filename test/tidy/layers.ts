@@ -42,6 +42,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'node:perf_hooks',
       'node:stream',
       'node:util/types',
+      // To mark memory that must not be transferred, not to start threads.
+      'node:worker_threads',
       'node:zlib',
     ],
   },
