@@ -29,7 +29,6 @@ import {
 const sqe = copySqe.fields;
 const progress = copyProgress.fields;
 const state = copyState.fields;
-const SEGMENT_BYTES = limits.SEGMENT_INPUT_BYTES;
 const segmentNs = (bytes: number): number => bytes * 0.1;
 
 class CopyDevice implements DeviceModel {
@@ -86,7 +85,7 @@ class CopyDevice implements DeviceModel {
     const done = progress.done.read(kept, 0);
     if (progress.version.read(kept, 0) !== PROGRESS_VERSION) return isZero(kept);
     const bytes = sqe.bytes.read(view, 0);
-    return done === bytes || (done < bytes && done % SEGMENT_BYTES === 0);
+    return done === bytes || (done < bytes && done % limits.SEGMENT_SHARED_BYTES === 0);
   }
 
   reset(): void {
@@ -116,7 +115,7 @@ function* transfer(view: DataView, dma: Dma, kept: DataView): Generator<number, 
   const destination = readAddress(sqe.destination, view, 0);
   const crc = new Crc32c(progress.crc.read(kept, 0));
   for (let done = progress.done.read(kept, 0); done < bytes; ) {
-    const part = Math.min(SEGMENT_BYTES, bytes - done);
+    const part = Math.min(dma.segmentBytes, bytes - done);
     if (operation === copyOperation.copy) {
       const from = yield* dma.read(advance(source, done), part);
       // The write may wait for a page, and a view does not outlive a yield: it gets bytes of its own.

@@ -50,6 +50,12 @@ export class RequestMemory {
     this.#pool = pool;
   }
 
+  /** Input of a step at most. Borders of stored blocks follow the calls, and must not follow other queues. */
+  get segmentBytes(): number {
+    const { compresses, coding } = this.#request.form;
+    return compresses && coding.level === 0 ? limits.SEGMENT_INPUT_BYTES : this.#dma.segmentBytes;
+  }
+
   get inputLeft(): number {
     return this.#request.inputBytes - this.consumed;
   }
@@ -60,7 +66,7 @@ export class RequestMemory {
 
   /** The next segment of input, empty when there is none. Valid until the next yield. */
   *input(): Generator<number, Uint8Array, void> {
-    const bytes = Math.min(this.inputLeft, limits.SEGMENT_INPUT_BYTES);
+    const bytes = Math.min(this.inputLeft, this.segmentBytes);
     if (bytes === 0) return NO_BYTES;
     const source = advance(this.#request.source, this.consumed);
     return this.#dma.readableView(source, bytes) ?? (yield* this.#dma.read(source, bytes));

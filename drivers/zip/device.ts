@@ -58,7 +58,9 @@ class ZipDevice implements DeviceModel {
   }
 
   costNs({ sqe: view, qcType }: SqeRequest): number {
-    return REQUEST_NS + segmentNs(view, qcType, sqe.inputBytes.read(view, 0));
+    return (
+      REQUEST_NS + segmentNs(view, qcType, Math.min(sqe.inputBytes.read(view, 0), limits.SEGMENT_INPUT_BYTES))
+    );
   }
 
   requestBytes({ sqe: view }: SqeRequest): number {
@@ -173,6 +175,8 @@ function refusal({ form, inputBytes }: ZipRequest, stream: ZipStream): number | 
 /** Steps until the input or the room is used up or the stream is over. Progress is in the SQE after each step. */
 function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, void> {
   const { parsed, memory, sqe: view, qcType } = work;
+  // Priming a codec takes this thread as long as a segment, though not the hardware: others may go between the two.
+  if (parsed.form.dictionaryBytes > 0) yield 0;
   for (;;) {
     const input = yield* memory.input();
     const isLast = input.length === memory.inputLeft;
@@ -182,7 +186,7 @@ function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, 
     yield* memory.commit(stream.consumed, stream.produced);
     writeProgress(work);
     if (!canStep(memory, stream)) return;
-    yield segmentNs(view, qcType, memory.inputLeft);
+    yield segmentNs(view, qcType, Math.min(memory.inputLeft, memory.segmentBytes));
   }
 }
 
@@ -217,9 +221,8 @@ function writeResults({ sqe: view, parsed }: Work, stream: ZipStream): void {
   }
 }
 
-/** Virtual cost of the next segment, of which `bytesLeft` bytes are an upper bound. Section 7. */
-function segmentNs(view: DataView, qcType: number, bytesLeft: number): number {
-  const bytes = Math.min(bytesLeft, limits.SEGMENT_INPUT_BYTES);
+/** Virtual cost of a segment of at most `bytes` bytes. Section 7. */
+function segmentNs(view: DataView, qcType: number, bytes: number): number {
   if (qcType !== directions.compress) return bytes * DECOMPRESS_NS_PER_BYTE;
   const levelPlusOne = sqe.levelPlusOne.read(view, 0);
   return bytes * compressNsPerByte(levelPlusOne === 0 ? codingDefaults.level : levelPlusOne - 1);

@@ -89,6 +89,10 @@ export const limits = {
 
   /** Input that one native call of a codec sees at most, bytes: bounds the time to the next yield. */
   SEGMENT_INPUT_BYTES: 16 * KiB,
+  /** The same while an engine serves several queues in turn, bytes: who sends little waits for no more than this. */
+  SEGMENT_SHARED_BYTES: 8 * KiB,
+  /** Segments of one queue without one of another, after which it has the engine to itself. */
+  SEGMENTS_UNTIL_ALONE: 64,
   /** Output room that one native call sees at most, bytes. */
   SEGMENT_OUTPUT_BYTES: 64 * KiB,
   /** Length of one ZIP request, bytes (the hardware's own limit). */
@@ -103,7 +107,7 @@ export const limits = {
    * Bytes that one queue is served before the engine turns to the next (deficit round robin): one segment, so that who
    * sends little waits for no more than that of each who sends much.
    */
-  QUEUE_QUANTUM_BYTES: 16 * KiB,
+  QUEUE_QUANTUM_BYTES: 8 * KiB,
 
   /** Translations that a device's ATC holds; 1,024 are enough for any one queue (facts measured). */
   ATC_ENTRIES: 1024,

@@ -6,7 +6,7 @@
  * sees no physical address, no clock, no randomness and no other request.
  *
  * Each `yield` is a point where hardware could stop: the engine may preempt, serve another queue, wait for a page
- * or acknowledge an invalidation there. One native call sees at most `limits.SEGMENT_INPUT_BYTES` of input and
+ * or acknowledge an invalidation there. One native call sees at most `dma.segmentBytes` of input and
  * `limits.SEGMENT_OUTPUT_BYTES` of output; between two such calls a model yields the virtual cost of the segment
  * in nanoseconds.
  */
@@ -47,6 +47,11 @@ export class DmaFault extends Error {
  * fault, and the model reports how far it came.
  */
 export interface Dma {
+  /**
+   * Input of the next segment at most, bytes: SEGMENT_INPUT_BYTES, or SEGMENT_SHARED_BYTES while other queues are served
+   * in turn. May change at every yield.
+   */
+  readonly segmentBytes: number;
   /**
    * The `bytes` bytes at `address`: a view of memory or a copy, valid until the next yield. Write nothing into
    * it. `bytes` is at most one input segment.

@@ -296,6 +296,8 @@ export class Engine {
   }
 
   #advance(context: EngineContext, queue: EngineQueue): number {
+    const { segmentBytes } = context.order;
+    queue.dma.segmentBytes = segmentBytes;
     const cost = this.#next(context, queue);
     if (cost === DONE) {
       queue.running = null;
@@ -305,7 +307,7 @@ export class Engine {
       return 0;
     }
     if (cost >= 0) {
-      context.order.charge(queue, queue.charge(limits.SEGMENT_INPUT_BYTES));
+      context.order.charge(queue, queue.charge(segmentBytes));
       return cost;
     }
     this.#trace?.emit('queue stalled', queue.binding.epoch);

@@ -13,6 +13,7 @@ import { permission } from './translation-cache.js';
 const NOTHING_AWAITED = -1;
 
 export class QueueDma implements Dma {
+  segmentBytes: number = limits.SEGMENT_INPUT_BYTES;
   readonly #port: DmaPort;
   readonly #pasid: number;
   /** Where an access that is not contiguous is put together; made when first needed. */

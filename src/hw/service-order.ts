@@ -90,6 +90,9 @@ export class ServiceOrder {
   readonly #flows: Flow[] = [];
   readonly #onError: OnQueueError;
   #turn = 0;
+  #last: EngineQueue | null = null;
+  /** Segments since another queue was served. */
+  #sinceChange: number = limits.SEGMENTS_UNTIL_ALONE;
 
   constructor(onError: OnQueueError) {
     this.#onError = onError;
@@ -107,6 +110,7 @@ export class ServiceOrder {
   }
 
   remove(queue: EngineQueue): void {
+    if (queue === this.#last) this.#last = null;
     for (const [index, flow] of this.#flows.entries()) {
       const at = flow.queues.indexOf(queue);
       if (at < 0) continue;
@@ -122,7 +126,19 @@ export class ServiceOrder {
   pick(): EngineQueue | null {
     const queue = this.#next();
     if (queue === null) for (const flow of this.#flows) flow.tellErrors();
+    else this.#note(queue);
     return queue;
+  }
+
+  /** Input of the segment that is served next at most, bytes. */
+  get segmentBytes(): number {
+    const alone = this.#sinceChange >= limits.SEGMENTS_UNTIL_ALONE;
+    return alone ? limits.SEGMENT_INPUT_BYTES : limits.SEGMENT_SHARED_BYTES;
+  }
+
+  #note(queue: EngineQueue): void {
+    this.#sinceChange = queue === this.#last || this.#last === null ? this.#sinceChange + 1 : 0;
+    this.#last = queue;
   }
 
   #next(): EngineQueue | null {

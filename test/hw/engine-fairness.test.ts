@@ -60,6 +60,27 @@ describe('queues that always have work', () => {
     expect(served()[0]! - before).toBeLessThanOrEqual(TURN_BYTES);
   });
 
+  it('segments are short from when a neighbour is served until it has been away for a while', async () => {
+    const { rings, served } = await meteredQueues(2);
+    const [large, small] = rings as [RingMock, RingMock];
+    const { machine } = large.process;
+    fillWith(large, [8 * MiB], 32 * MiB);
+    const nextSegment = (): number => {
+      const before = served()[0]!;
+      while (served()[0] === before) machine.step();
+      return served()[0]! - before;
+    };
+    for (let i = 0; i < 100; i++) expect(nextSegment()).toBe(limits.SEGMENT_INPUT_BYTES);
+    small.submit(copySqeOf({ bytes: 512 }));
+    while (!small.published()) machine.step();
+    const after = Array.from({ length: limits.SEGMENTS_UNTIL_ALONE + 10 }, nextSegment);
+    expect(after[0]).toBe(limits.SEGMENT_SHARED_BYTES);
+    const shorts = after.filter((bytes) => bytes === limits.SEGMENT_SHARED_BYTES).length;
+    expect(shorts).toBeGreaterThan(limits.SEGMENTS_UNTIL_ALONE / 2);
+    expect(after.lastIndexOf(limits.SEGMENT_SHARED_BYTES)).toBe(shorts - 1);
+    expect(after.at(-1)).toBe(limits.SEGMENT_INPUT_BYTES);
+  });
+
   it('a queue that slept has saved up no more than one turn', async () => {
     const { rings, served } = await meteredQueues(2);
     const [busy, late] = rings as [RingMock, RingMock];

@@ -1,11 +1,10 @@
 /**
  * A device that touches no memory and notes whom it served: for questions about order and shares. SQEs are those of
- * the copy accelerator, of which it reads the length; a segment is 16 KiB.
+ * the copy accelerator, of which it reads the length, and serves it in the segments that it is asked for.
  */
 import copy from '../../drivers/copy/index.js';
 import { copySqe } from '../../drivers/copy/layout.js';
-import { limits } from '../../src/base/limits.js';
-import type { SqeRequest } from '../../src/hw/device-model.js';
+import type { Dma, SqeRequest } from '../../src/hw/device-model.js';
 import type { MachineDriver } from '../../src/machine/machine-driver.js';
 
 export interface Meter {
@@ -17,9 +16,9 @@ export interface Meter {
 export function newMeter(): Meter {
   const served = new Map<number, number>();
   const bytesOf = ({ sqe }: SqeRequest): number => copySqe.fields.bytes.read(sqe, 0);
-  function* execute(request: SqeRequest): Generator<number, void, void> {
+  function* execute(request: SqeRequest, dma: Dma): Generator<number, void, void> {
     for (let left = bytesOf(request); left > 0; ) {
-      const part = Math.min(left, limits.SEGMENT_INPUT_BYTES);
+      const part = Math.min(left, dma.segmentBytes);
       served.set(request.owner, (served.get(request.owner) ?? 0) + part);
       left -= part;
       if (left > 0) yield part * 0.1;

@@ -1,14 +1,14 @@
 /**
  * A device with a register of every access kind, fed by its requests and by its doorbell: for the question whether a
  * domain can tell that it shares it. SQEs are those of the copy accelerator, of which it reads length and pattern; it
- * touches no memory. A segment is 16 KiB.
+ * touches no memory.
  */
 import copy from '../../drivers/copy/index.js';
 import { copySqe } from '../../drivers/copy/layout.js';
-import { limits } from '../../src/base/limits.js';
 import type {
   DeviceModel,
   DeviceSignals,
+  Dma,
   Preemption,
   RegisterSpec,
   RegisterStore,
@@ -82,10 +82,10 @@ class RegisterDevice implements DeviceModel {
     this.#registers = store;
   }
 
-  *execute({ sqe: view, progress }: SqeRequest): Generator<number, void, void> {
+  *execute({ sqe: view, progress }: SqeRequest, dma: Dma): Generator<number, void, void> {
     const bytes = sqe.bytes.read(view, 0);
     for (let done = progress.getUint32(0); done < bytes; ) {
-      const part = Math.min(limits.SEGMENT_INPUT_BYTES, bytes - done);
+      const part = Math.min(dma.segmentBytes, bytes - done);
       if (bytes === this.#endlessBytes) done -= part;
       done += part;
       progress.setUint32(0, done);

@@ -38,6 +38,7 @@ export interface DmaOptions {
 type Range = readonly [from: number, to: number];
 
 export class BenchDma implements Dma {
+  readonly segmentBytes = limits.SEGMENT_INPUT_BYTES;
   readonly memory: Uint8Array;
   readonly options: DmaOptions;
   readonly reads: Range[] = [];
