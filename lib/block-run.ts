@@ -5,12 +5,14 @@
  */
 import { deviceLost, type WdError } from '../src/base/errors.js';
 import type { Extent } from './arena.js';
-import type { CtxGroup, Waiting } from './ctx-group.js';
+import type { CtxGroup, WaitingRequest } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { aborted, deviceError, WdFailure } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
+import type { PoolBuffer } from './pool-buffer.js';
 import type { Prepared } from './prepared.js';
 import { afterLoss, withoutDevice } from './recovery.js';
+import { StagedInput } from './staged-input.js';
 import type { Statistics } from './statistics.js';
 import type { BlockPart, BlockPlan, Operation, Outcome, SqeFormat, Transfer } from './user-driver.js';
 
@@ -20,11 +22,12 @@ interface FinishedBlock extends BlockPart {
   readonly carrier: Carrier | null;
 }
 
-/** A dictionary and the block right after it. `borrowed`: the caller may change the bytes after the call. */
+/** A dictionary and the block right after it. */
 interface BlockInput {
   readonly bytes: Uint8Array;
   readonly dictionaryBytes: number;
-  readonly borrowed: boolean;
+  /** The pool's own memory, held for this block, that the bytes are in; null for any other memory. */
+  readonly held: PoolBuffer | null;
 }
 
 /** What a run is made from. */
@@ -38,14 +41,13 @@ export interface BlockRunParts {
 }
 
 /** One block on its way. */
-class Block extends Flight implements Waiting {
+class Block extends Flight implements WaitingRequest {
   readonly format: SqeFormat;
   readonly finished: Promise<FinishedBlock>;
   readonly #parts: BlockRunParts;
   readonly #plan: BlockPlan;
-  #bytes: Uint8Array | null;
+  readonly #input: StagedInput;
   readonly #dictionaryBytes: number;
-  #source: Extent | null = null;
   #output: Extent | null = null;
   #losses = 0;
   #cancelled: WdError | null = null;
@@ -57,9 +59,7 @@ class Block extends Flight implements Waiting {
     this.#parts = parts;
     this.#plan = parts.prepared.operation.blocks!;
     this.format = this.#plan.format;
-    this.#bytes = input.bytes;
-    this.#source = this.#copyIn();
-    if (this.#source === null && input.borrowed) this.#bytes = Uint8Array.prototype.slice.call(input.bytes);
+    this.#input = new StagedInput(input.bytes, parts.memory, input.held);
     this.#dictionaryBytes = input.dictionaryBytes;
     this.sourceBytes = input.bytes.length - input.dictionaryBytes;
     this.expectedNs = this.format.expectedNs(this.sourceBytes);
@@ -72,8 +72,7 @@ class Block extends Flight implements Waiting {
   }
 
   launch(): Flight | null {
-    this.#source ??= this.#copyIn();
-    if (this.#source === null) return null;
+    if (!this.#input.stage(this.#parts.memory)) return null;
     const room = this.format.outputRoom(this.sourceBytes);
     this.#output = this.#parts.memory.allocate(room);
     if (this.#output === null) return null;
@@ -82,14 +81,11 @@ class Block extends Flight implements Waiting {
   }
 
   unstage(): void {
-    if (this.#source === null) return;
-    this.#bytes = this.#view().slice();
-    this.#parts.memory.freeQuietly(this.#source);
-    this.#source = null;
+    this.#input.unstage(this.#parts.memory);
   }
 
   describe(transfer: Transfer): void {
-    transfer.source = this.#source!.address + this.#dictionaryBytes;
+    transfer.source = this.#input.address + this.#dictionaryBytes;
     transfer.destination = this.#output!.address;
     transfer.dictionaryBytes = this.#dictionaryBytes;
   }
@@ -130,26 +126,11 @@ class Block extends Flight implements Waiting {
   }
 
   async #inSoftware(): Promise<void> {
-    const bytes = (this.#source === null ? this.#bytes! : this.#view()).slice();
+    const bytes = this.#input.view().slice();
     this.#release();
     const dictionary = bytes.subarray(0, this.#dictionaryBytes);
     const { data, checksum } = await this.#plan.software(bytes.subarray(this.#dictionaryBytes), dictionary);
     this.#resolve({ data: Buffer.from(data), carrier: null, inputBytes: this.sourceBytes, checksum });
-  }
-
-  /** The dictionary and the block, in DMA memory. */
-  #view(): Uint8Array {
-    const { mapping, offset } = this.#source!;
-    return mapping.view.subarray(offset, offset + this.#dictionaryBytes + this.sourceBytes);
-  }
-
-  #copyIn(): Extent | null {
-    const bytes = this.#bytes!;
-    const extent = this.#parts.memory.allocate(bytes.length);
-    if (extent === null) return null;
-    extent.mapping.view.set(bytes, extent.offset);
-    this.#bytes = null;
-    return extent;
   }
 
   #fail(error: WdError): void {
@@ -159,8 +140,7 @@ class Block extends Flight implements Waiting {
 
   #release(): void {
     this.#releaseOutput();
-    if (this.#source !== null) this.#parts.memory.free(this.#source);
-    this.#source = null;
+    this.#input.release(this.#parts.memory);
   }
 
   #releaseOutput(): void {
@@ -266,12 +246,24 @@ export async function* encodeBlocks(
   yield* run.trailer();
 }
 
-/** Encodes one buffer: takes all of it over at once, answers the output in one piece. Throws WdFailure. */
-export async function encodeBuffer(input: Uint8Array, run: BlockRun): Promise<Buffer> {
+/**
+ * Encodes one buffer: takes all of it over at once, answers the output in one piece. `held` is the pool's memory that
+ * `input` is, if so: every block holds it until it is done. Throws WdFailure.
+ */
+export async function encodeBuffer(
+  input: Uint8Array,
+  run: BlockRun,
+  held: PoolBuffer | null,
+): Promise<Buffer> {
   for (let from = 0; from < input.length; from += run.blockBytes) {
     const dictionaryBytes = Math.min(from, run.plan.dictionaryBytes);
-    const bytes = input.subarray(from - dictionaryBytes, Math.min(from + run.blockBytes, input.length));
-    run.start({ bytes, dictionaryBytes, borrowed: true });
+    const [begin, end] = [from - dictionaryBytes, Math.min(from + run.blockBytes, input.length)];
+    held?.retain();
+    run.start({
+      bytes: input.subarray(begin, end),
+      dictionaryBytes,
+      held: held?.subarray(begin, end) ?? null,
+    });
   }
   const pieces = [...run.header()];
   try {
@@ -299,7 +291,7 @@ async function* cutPieces(
       filled += part;
       from += part;
       if (filled < dictionaryBytes + blockBytes) continue;
-      yield { bytes: buffer.subarray(0, filled), dictionaryBytes, borrowed: false };
+      yield { bytes: buffer.subarray(0, filled), dictionaryBytes, held: null };
       const keep = Math.min(plan.dictionaryBytes, filled);
       const dictionary = buffer.subarray(filled - keep, filled);
       buffer = new Uint8Array(room);
@@ -308,5 +300,5 @@ async function* cutPieces(
       filled = keep;
     }
   }
-  if (filled > dictionaryBytes) yield { bytes: buffer.subarray(0, filled), dictionaryBytes, borrowed: false };
+  if (filled > dictionaryBytes) yield { bytes: buffer.subarray(0, filled), dictionaryBytes, held: null };
 }

@@ -4,13 +4,16 @@
  *
  * Requests bind late: a ctx is given no more than it can finish soon, so that a slow request on one device never
  * holds up what another device could do.
+ *
+ * Steps of streams wait apart. They have their memory, which another request may be waiting for, and without them it
+ * would never come back. The two lines take turns.
  */
-import { limits } from '../src/base/limits.js';
 import { NS_PER_MS, NS_PER_US } from '../src/base/units.js';
 import type { Ctx } from './ctx.js';
 import type { Flight } from './flight.js';
 import type { InFlightWindow } from './in-flight-window.js';
 import type { QueueRevival } from './queue-revival.js';
+import { WaitingLine } from './waiting-line.js';
 
 /** Waking a sleeping engine costs about this much. */
 const WAKE_NS = 25 * NS_PER_US;
@@ -19,24 +22,34 @@ const AHEAD_NS = 2 * NS_PER_MS;
 /** Requests that a ctx is given ahead whatever they cost: enough to never run dry between two interrupts. */
 const AHEAD_REQUESTS = 2;
 
-/** A request that waits for memory and a ctx. */
-export interface Waiting {
+/** What waits for a ctx. */
+interface Waiting {
   /** Its input, bytes. */
   readonly sourceBytes: number;
+  /** The group has no ctx left, or not the one that it needs. */
+  abandoned(reason: string): void;
+}
+
+/** A request that waits for memory and a ctx. */
+export interface WaitingRequest extends Waiting {
   /** Its flight with memory assigned, or null when there is no memory now. */
   launch(): Flight | null;
   /** Gives back the memory that it holds while it waits: others need it to get on. */
   unstage(): void;
-  /** The group has no ctx left. */
-  abandoned(reason: string): void;
+}
+
+/** A step of a stream, which waits for the ctx that the stream lives in. */
+export interface WaitingStep extends Waiting {
+  readonly ctx: Ctx;
+  readonly flight: Flight;
 }
 
 export class CtxGroup {
   readonly ctxs: Ctx[] = [];
-  /** Those that wait; null where one has left, so that what is done with is not kept alive. */
-  readonly #waiting: (Waiting | null)[] = [];
-  /** Index of the first that waits; the array is cut when half of it is history. */
-  #first = 0;
+  readonly #requests = new WaitingLine<WaitingRequest>();
+  readonly #steps = new WaitingLine<WaitingStep>();
+  /** Whether it is the turn of the steps. */
+  #stepsNext = false;
   #dispatching = false;
   /** No ctx is left; one may come later. */
   #closed = false;
@@ -66,9 +79,9 @@ export class CtxGroup {
     return this.#closed;
   }
 
-  /** Whether a request waits for memory or a ctx. */
+  /** Whether anything waits here. */
   get hasWaiting(): boolean {
-    return this.#first < this.#waiting.length;
+    return !this.#requests.isEmpty || !this.#steps.isEmpty;
   }
 
   /** Requests inside the ctxs. */
@@ -76,13 +89,13 @@ export class CtxGroup {
     return this.ctxs.reduce((sum, ctx) => sum + ctx.inFlight, 0);
   }
 
-  add(request: Waiting): void {
+  add(request: WaitingRequest): void {
     if (this.#closed) request.abandoned('no queue is left');
-    else this.#waiting.push(request);
+    else this.#requests.push(request);
   }
 
   /** Adds a request and launches what can be launched. */
-  launch(request: Waiting): void {
+  launch(request: WaitingRequest): void {
     this.revive();
     // The usual case first: nobody waits, and a ctx has room.
     const alone = !this.hasWaiting && !this.#dispatching;
@@ -93,13 +106,18 @@ export class CtxGroup {
     if (ctx !== null) this.dispatch();
   }
 
+  /** Submits a step in its turn. Its ctx is not lost. */
+  launchStep(step: WaitingStep): void {
+    this.#steps.push(step);
+    this.dispatch();
+  }
+
   /** Takes back a request that has not been launched; false when it is too late. */
-  remove(request: Waiting): boolean {
-    const index = this.#waiting.indexOf(request, this.#first);
-    if (index < 0) return false;
-    this.#waiting[index] = null;
+  remove(request: WaitingRequest): boolean {
+    const wasHead = this.#requests.head === request;
+    if (!this.#requests.remove(request)) return false;
     // What waited behind the first may be able to go.
-    if (index === this.#first) this.dispatch();
+    if (wasHead) this.dispatch();
     return true;
   }
 
@@ -132,32 +150,49 @@ export class CtxGroup {
     // A completion inside a submission would come back here.
     if (this.#dispatching) return;
     this.#dispatching = true;
-    while (this.hasWaiting) {
-      const request = this.#waiting[this.#first] ?? null;
-      const ctx = request === null ? null : this.#pick(request.sourceBytes);
-      const flight = ctx === null ? null : this.#launch(request!);
-      if (request !== null && flight === null) break;
-      this.#waiting[this.#first] = null;
-      this.#first += 1;
-      if (flight !== null) ctx!.submit(flight);
-    }
-    this.#forgetHistory();
+    while (this.#dispatchOne());
     this.#dispatching = false;
   }
 
+  /** Whether one of the two lines got on: the one whose turn it is, or else the other. */
+  #dispatchOne(): boolean {
+    const steps = this.#stepsNext;
+    const head = steps ? this.#steps.head : this.#requests.head;
+    // The window is for all: whoever waits for it in its turn is not overtaken, or a large one would wait for ever.
+    if (head !== null && !this.#window.admits(head.sourceBytes)) return false;
+    if (steps) return this.#submitStep() || this.#submitRequest();
+    return this.#submitRequest() || this.#submitStep();
+  }
+
+  #submitRequest(): boolean {
+    const request = this.#requests.head;
+    const ctx = request === null ? null : this.#pick(request.sourceBytes);
+    const flight = ctx === null ? null : this.#launch(request!);
+    if (flight === null) return false;
+    this.#requests.shift();
+    this.#stepsNext = true;
+    ctx!.submit(flight);
+    return true;
+  }
+
+  #submitStep(): boolean {
+    const step = this.#steps.head;
+    if (step === null || step.ctx.room <= 0 || !this.#window.admits(step.sourceBytes)) return false;
+    this.#steps.shift();
+    this.#stepsNext = false;
+    step.ctx.submit(step.flight);
+    return true;
+  }
+
   /** Its flight, or null when memory has to come back first. */
-  #launch(request: Waiting): Flight | null {
+  #launch(request: WaitingRequest): Flight | null {
     const flight = request.launch();
     // With requests in flight, memory comes back by itself; without, what waits may hold all of it.
     if (flight !== null || this.inFlight > 0) return flight;
-    this.#unstageAll();
+    for (const other of this.#requests.all) other.unstage();
     const again = request.launch();
     if (again === null) request.unstage();
     return again;
-  }
-
-  #unstageAll(): void {
-    for (let i = this.#first; i < this.#waiting.length; i++) this.#waiting[i]?.unstage();
   }
 
   /** A ctx was lost: what waits goes to the others, or fails with the last one. */
@@ -165,15 +200,16 @@ export class CtxGroup {
     const index = this.ctxs.indexOf(ctx);
     if (index >= 0) this.ctxs.splice(index, 1);
     this.#revival.lose(ctx);
+    for (const step of this.#steps.all) {
+      if (step.ctx === ctx && this.#steps.remove(step)) step.abandoned(reason);
+    }
     if (this.ctxs.length === 0) this.abandonAll(reason);
   }
 
   abandonAll(reason: string): void {
     this.#closed = true;
     for (const resolve of this.#changed.splice(0)) resolve();
-    const waiting = this.#waiting.splice(0).slice(this.#first);
-    this.#first = 0;
-    for (const request of waiting) request?.abandoned(reason);
+    for (const waiting of [...this.#requests.clear(), ...this.#steps.clear()]) waiting.abandoned(reason);
   }
 
   /** The ctx that would start a request first, or null when all have enough to do. */
@@ -191,11 +227,5 @@ export class CtxGroup {
       bestNs = startNs;
     }
     return best;
-  }
-
-  #forgetHistory(): void {
-    if (this.#first < limits.QUEUE_DEPTH || this.#first * 2 < this.#waiting.length) return;
-    this.#waiting.splice(0, this.#first);
-    this.#first = 0;
   }
 }

@@ -7,7 +7,7 @@ import type { WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Extent } from './arena.js';
 import type { Call } from './call.js';
-import type { CtxGroup, Waiting } from './ctx-group.js';
+import type { CtxGroup, WaitingRequest } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, deviceError, outputTooLarge } from './failures.js';
 import { type Carrier, Flight } from './flight.js';
@@ -44,7 +44,7 @@ export function intoMistake(
 
 const NO_BYTES = Buffer.alloc(0);
 
-export class OneShot extends Flight implements Waiting {
+export class OneShot extends Flight implements WaitingRequest {
   readonly call: Call;
   readonly format: SqeFormat;
   readonly group: CtxGroup;

@@ -44,10 +44,10 @@ export async function* decompressPieces(
 ): AsyncGenerator<PieceResult, void, void> {
   yield* whole(parts, async function* ({ prepared, requests }) {
     const { operation } = prepared;
-    const ctx = await requests.pinned(prepared);
-    const wiring = { memory: requests.memory, ctx, onRequest: () => {} };
+    const place = await requests.place(prepared);
+    const wiring = { ...place, onRequest: () => {} };
     for await (const data of decodeStream(bytesOf(source), operation.decode!, wiring))
-      yield { data, via: ctx.via(REASON, 1) };
+      yield { data, via: place.ctx.via(REASON, 1) };
   });
 }
 

@@ -45,7 +45,7 @@ export class PoolStream {
     const { requests, prepared } = this.#parts;
     if (this.#session === null) {
       const session = await this.#admitted(async () =>
-        StreamSession.open(plan, { memory: requests.memory, ctx: await requests.pinned(prepared) }),
+        StreamSession.open(plan, await requests.place(prepared)),
       );
       this.#session = session;
       if (this.#closed) session.close();

@@ -8,7 +8,6 @@ import { NS_PER_MS } from '../src/base/units.js';
 import type { Admission } from './admission.js';
 import { BlockRun, encodeBuffer } from './block-run.js';
 import type { Call } from './call.js';
-import type { Ctx } from './ctx.js';
 import type { CtxDirectory } from './ctx-directory.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, busy, errorOf, noDevice, outputTooLarge, WdFailure } from './failures.js';
@@ -21,6 +20,7 @@ import { afterLoss, isLoss, LOST_REASON, MISMATCH_REASON, withoutDevice } from '
 import { ALL_BUSY, NO_DEVICE_LEFT } from './route.js';
 import { StagedInput } from './staged-input.js';
 import type { Statistics } from './statistics.js';
+import type { StreamPlace } from './stream-session.js';
 import { softwareVia, type Via } from './via.js';
 import { throughStream } from './whole-stream.js';
 
@@ -79,7 +79,7 @@ export class Requests implements OneShotOwner {
         served.attempts += 1;
       });
       call.onCancel = () => run.cancel(call.cancelled!);
-      return encodeBuffer(input, run).then(withoutChecksum);
+      return encodeBuffer(input, run, held).then(withoutChecksum);
     });
   }
 
@@ -125,13 +125,13 @@ export class Requests implements OneShotOwner {
     });
   }
 
-  /** A ctx for a serial stream; waits until one is open. */
-  async pinned({ devices, operation }: Prepared): Promise<Ctx> {
+  /** A place for a serial stream; waits until a queue is open. */
+  async place({ devices, operation }: Prepared): Promise<StreamPlace> {
     const group = this.#directory.group(devices, operation.oneShot.qcType);
     group.revive();
     const ctx = await group.anyCtx();
     if (ctx === null) throw new WdFailure(noDevice('no queue is open'));
-    return ctx;
+    return { memory: this.memory, group, ctx };
   }
 
   /** Whether every device is gone and the caller left the way open. */
@@ -307,13 +307,13 @@ export class Requests implements OneShotOwner {
   }
 
   async #throughStream(call: Call, input: Buffer, served: Served): Promise<Buffer> {
-    const ctx = await this.pinned(call.prepared);
-    served.carrier = ctx;
+    const place = await this.place(call.prepared);
+    served.carrier = place.ctx;
     const onRequest = (): void => {
       served.attempts += 1;
       if (call.cancelled !== null) throw new WdFailure(call.cancelled);
     };
-    return throughStream(call, input, { memory: this.memory, ctx, onRequest });
+    return throughStream(call, input, { ...place, onRequest });
   }
 
   async #verified(call: Call, input: Uint8Array, served: Served, made: Made): Promise<Made> {

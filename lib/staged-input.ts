@@ -9,7 +9,7 @@ import type { PoolBuffer } from './pool-buffer.js';
 
 export class StagedInput {
   readonly bytes: number;
-  readonly #held: PoolBuffer | null;
+  #held: PoolBuffer | null;
   #extent: Extent | null = null;
   #copy: Uint8Array | null = null;
 
@@ -58,6 +58,7 @@ export class StagedInput {
   /** Gives the memory back. */
   release(memory: DmaMemory): void {
     this.#held?.drop();
+    this.#held = null;
     if (this.#extent !== null) memory.free(this.#extent);
     this.#extent = null;
     this.#copy = null;

@@ -3,14 +3,14 @@
  * stream on the device.
  */
 import { badData, WdFailure } from './failures.js';
-import { type SessionParts, StreamSession } from './stream-session.js';
+import { type StreamPlace, StreamSession } from './stream-session.js';
 import type { DecodePlan, HeaderVerdict } from './user-driver.js';
 
 /** Decodes `source`, member after member, on one ctx. Yields output; throws WdFailure. */
 export async function* decodeStream(
   source: AsyncIterable<Uint8Array>,
   decode: DecodePlan,
-  parts: SessionParts & { onRequest: () => void },
+  parts: StreamPlace & { onRequest: () => void },
 ): AsyncGenerator<Buffer, void, void> {
   const input = new InputQueue(source);
   try {
@@ -23,7 +23,7 @@ export async function* decodeStream(
 async function* decodeMembers(
   input: InputQueue,
   decode: DecodePlan,
-  parts: SessionParts & { onRequest: () => void },
+  parts: StreamPlace & { onRequest: () => void },
 ): AsyncGenerator<Buffer, void, void> {
   let plan = decode;
   let again = true;

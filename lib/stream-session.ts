@@ -7,6 +7,7 @@ import { deviceLost, type WdError } from '../src/base/errors.js';
 import { limits } from '../src/base/limits.js';
 import type { Extent } from './arena.js';
 import type { Ctx } from './ctx.js';
+import type { CtxGroup, WaitingStep } from './ctx-group.js';
 import type { DmaMemory } from './dma-memory.js';
 import { badData, busy, deviceError, WdFailure } from './failures.js';
 import { Flight } from './flight.js';
@@ -29,26 +30,39 @@ export interface StepResult {
   readonly output: Uint8Array;
 }
 
-/** Where a session lives. */
-export interface SessionParts {
+/** Where a session lives: its ctx is one of the group's. */
+export interface StreamPlace {
   readonly memory: DmaMemory;
+  readonly group: CtxGroup;
   readonly ctx: Ctx;
 }
 
-class StreamFlight extends Flight {
+/** One step; it waits its turn like any request of the pool. */
+class StreamFlight extends Flight implements WaitingStep {
   readonly format: SqeFormat;
+  readonly ctx: Ctx;
   readonly #fields: Partial<Transfer>;
   readonly #settle: (outcome: Outcome | null, reason: string) => void;
 
   constructor(
     format: SqeFormat,
+    ctx: Ctx,
     fields: Partial<Transfer>,
     settle: (outcome: Outcome | null, reason: string) => void,
   ) {
     super();
     this.format = format;
+    this.ctx = ctx;
     this.#fields = fields;
     this.#settle = settle;
+  }
+
+  get flight(): Flight {
+    return this;
+  }
+
+  abandoned(reason: string): void {
+    this.#settle(null, reason);
   }
 
   describe(transfer: Transfer): void {
@@ -68,6 +82,7 @@ export class StreamSession {
   readonly ctx: Ctx;
   readonly #plan: StreamPlan;
   readonly #memory: DmaMemory;
+  readonly #group: CtxGroup;
   /** State buffer, room and input, one behind the other. */
   readonly #extent: Extent;
   #format: SqeFormat;
@@ -77,17 +92,18 @@ export class StreamSession {
   #underWay = false;
   #closed = false;
 
-  private constructor(plan: StreamPlan, parts: SessionParts, extent: Extent) {
+  private constructor(plan: StreamPlan, parts: StreamPlace, extent: Extent) {
     this.ctx = parts.ctx;
     this.#plan = plan;
     this.#format = plan.format;
     this.#memory = parts.memory;
+    this.#group = parts.group;
     this.#extent = extent;
     this.ctx.streams += 1;
   }
 
   /** Takes memory and a place among the streams of the ctx. Throws WdFailure with Busy when there is none. */
-  static async open(plan: StreamPlan, parts: SessionParts): Promise<StreamSession> {
+  static async open(plan: StreamPlan, parts: StreamPlace): Promise<StreamSession> {
     if (parts.ctx.streams >= limits.STREAMS_PER_CTX) {
       throw new WdFailure(busy(`${parts.ctx.device} keeps ${parts.ctx.streams} streams`, BUSY_RETRY_MS));
     }
@@ -107,7 +123,6 @@ export class StreamSession {
     const { mapping, offset } = this.#extent;
     mapping.view.set(input.subarray(0, bytes), offset + this.#plan.stateBytes + this.#plan.roomBytes);
     try {
-      await this.#slot();
       return await this.#submit(
         bytes,
         control ?? { flush: 0, final: false, roomBytes: this.#plan.roomBytes },
@@ -142,17 +157,9 @@ export class StreamSession {
     this.#memory.free(this.#extent);
   }
 
-  /** Waits until the ctx, which the stream cannot leave, has a free slot. */
-  async #slot(): Promise<void> {
-    while (this.ctx.room <= 0) {
-      if (this.ctx.lostReason !== null) throw this.#lost(this.ctx.lostReason);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
   #submit(bytes: number, control: StepControl): Promise<StepResult> {
     return new Promise((resolve, reject) => {
-      const flight = new StreamFlight(this.#format, this.#fields(control), (outcome, reason) => {
+      const flight = new StreamFlight(this.#format, this.ctx, this.#fields(control), (outcome, reason) => {
         if (outcome === null) return reject(this.#lost(reason));
         if (outcome.verdict === 'failed') return reject(new WdFailure(this.#failure(outcome)));
         resolve(this.#taken(outcome));
@@ -161,7 +168,7 @@ export class StreamSession {
       flight.destinationBytes = Math.min(control.roomBytes, this.#plan.roomBytes);
       flight.expectedNs = this.#format.expectedNs(bytes);
       this.#begun = true;
-      this.ctx.submit(flight);
+      this.#group.launchStep(flight);
     });
   }
 

@@ -1,15 +1,11 @@
 /** One input, one output, through a serial stream: for what does not fit one request and may not be cut. */
 import type { Call } from './call.js';
-import type { Ctx } from './ctx.js';
-import type { DmaMemory } from './dma-memory.js';
 import { outputTooLarge, WdFailure } from './failures.js';
 import { decodeStream, wholeInput } from './stream-run.js';
-import { StreamSession } from './stream-session.js';
+import { type StreamPlace, StreamSession } from './stream-session.js';
 
 /** What such a run needs; `onRequest` is called before each request. */
-export interface WholeStreamParts {
-  readonly memory: DmaMemory;
-  readonly ctx: Ctx;
+export interface WholeStreamParts extends StreamPlace {
   readonly onRequest: () => void;
 }
 
@@ -32,16 +28,16 @@ export async function throughStream(call: Call, input: Buffer, parts: WholeStrea
 async function* encodeWhole(
   call: Call,
   input: Buffer,
-  { memory, ctx, onRequest }: WholeStreamParts,
+  parts: WholeStreamParts,
 ): AsyncGenerator<Buffer, void, void> {
   const { operation } = call.prepared;
   const plan = operation.stream!;
-  const session = await StreamSession.open(plan, { memory, ctx });
+  const session = await StreamSession.open(plan, parts);
   const control = { flush: 0, final: true, roomBytes: plan.roomBytes };
   if (operation.header.length > 0) yield Buffer.from(operation.header);
   try {
     for (let rest = input, more = true; more; ) {
-      onRequest();
+      parts.onRequest();
       const final = rest.length <= plan.chunkBytes;
       const { verdict, consumed, output } = await session.step(rest, { ...control, final });
       yield Buffer.from(output);

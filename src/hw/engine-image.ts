@@ -6,11 +6,13 @@
  * is asked about its own state and about each request that was left in the middle. An image holds no address of the
  * machine: rings, words and PASIDs are those of the new bindings.
  */
+
 import { limits } from '../base/limits.js';
+import { isRecord } from '../base/record.js';
 import type { QueueBinding } from './coproc-port.js';
 import type { DeviceDescription, RegisterSpec } from './device-model.js';
 import type { EngineContext } from './engine-context.js';
-import { isBytes, isCount, isRecord, mistakeInQueue, type QueueImage } from './queue-image.js';
+import { isBytes, isCount, mistakeInQueue, type QueueImage } from './queue-image.js';
 
 /** Of the shape below. */
 const CONTEXT_IMAGE_VERSION = 1;

@@ -1,7 +1,9 @@
 /**
  * A queue of an engine as plain data: part of the image of a context (engine-image.ts), and as little believed.
  */
+
 import { limits } from '../base/limits.js';
+import { isRecord } from '../base/record.js';
 import type { QueueBinding, QueueErrorReason } from './coproc-port.js';
 
 const QUEUE_ERRORS: readonly unknown[] = [
@@ -64,11 +66,6 @@ function mistakeInRequest(request: unknown, sqeBytes: number): string | null {
 /** Phase of the CQE number `count`: 1 in the first pass. */
 function phaseAt(count: number, cqDepth: number): number {
   return (Math.floor(count / cqDepth) & 1) === 0 ? 1 : 0;
-}
-
-/** Whether a value is an object with members. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }
 
 /** Whether a value is a whole number from 0 to `most`. */

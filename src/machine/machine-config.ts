@@ -5,6 +5,7 @@
 import { err, ok, type Result } from 'neverthrow';
 import { type InvalidArgument, invalidArgument } from '../base/errors.js';
 import { limits } from '../base/limits.js';
+import { isRecord } from '../base/record.js';
 import {
   completeParameters,
   type ParameterSpec,
@@ -87,7 +88,10 @@ export function checkConfig(
     invalidationTimeoutNs: timeoutNs = limits.INVALIDATION_TIMEOUT_NS,
   } = config;
   const { MEMORY_BYTES_MIN: least, MEMORY_BYTES_MAX: most } = limits;
-  if (!(memoryBytes >= least && memoryBytes <= most && memoryBytes % MEMORY_UNIT === 0)) {
+  const noList = mistakeInLists(config);
+  if (noList !== null) return err(noList);
+  const isWhole = Number.isInteger(memoryBytes) && memoryBytes % MEMORY_UNIT === 0;
+  if (!(isWhole && memoryBytes >= least && memoryBytes <= most)) {
     const expected = `from ${least} to ${most} in units of ${MEMORY_UNIT}`;
     return err(invalidArgument({ argument: 'memoryBytes', value: memoryBytes, expected }));
   }
@@ -95,7 +99,7 @@ export function checkConfig(
     const expected = `at most ${limits.INSTANCES_MAX} instances`;
     return err(invalidArgument({ argument: 'instances', value: instances.length, expected }));
   }
-  if (!(timeoutNs > 0 && Number.isFinite(timeoutNs))) {
+  if (!(Number.isFinite(timeoutNs) && timeoutNs > 0)) {
     const expected = 'a number of nanoseconds above 0';
     return err(invalidArgument({ argument: 'invalidationTimeoutNs', value: timeoutNs, expected }));
   }
@@ -112,6 +116,21 @@ export function checkConfig(
   }
   const wrongPattern = mistakeInPatterns(config.domains ?? []);
   return wrongPattern === null ? ok(config) : err(wrongPattern);
+}
+
+/** What is no list or object where one belongs; what is in them is looked at later. */
+function mistakeInLists({ instances, host, domains = [] }: MachineConfig): InvalidArgument | null {
+  const records = 'an array of objects';
+  if (!isListOfRecords(instances))
+    return invalidArgument({ argument: 'instances', value: instances, expected: records });
+  if (!isListOfRecords(domains))
+    return invalidArgument({ argument: 'domains', value: domains, expected: records });
+  if (host === undefined || (isRecord(host) && !Array.isArray(host))) return null;
+  return invalidArgument({ argument: 'host', value: host, expected: 'an object by names of instances' });
+}
+
+function isListOfRecords(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isRecord);
 }
 
 /** What is wrong with one instance; `seen` are the names of those before it. */

@@ -1,6 +1,7 @@
 // Memory of the pool in a caller's hands: is it used where it is, and safe however it is handled?
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { DmaMemory } from '../../lib/dma-memory.js';
 import type { PoolBuffer } from '../../lib/pool-buffer.js';
 import { limits } from '../../src/base/limits.js';
 import { MiB } from '../../src/base/units.js';
@@ -89,6 +90,27 @@ test('freed while a request uses it: the request ends as if nothing had happened
   expect((await library.pool.compress(text, { into: output }))._unsafeUnwrapErr().kind).toBe('InvalidState');
   expect(() => input.free()).not.toThrow();
   other.free();
+});
+
+test('cut into blocks, it is read where it is, and stays until the last block has ended', async () => {
+  const bytes = 3 * MiB + 5;
+  const input = await alloc(bytes);
+  input.bytes.set(sampleText(bytes));
+  const wanted = Buffer.from(input.bytes);
+  const allocate = vi.spyOn(DmaMemory.prototype, 'allocate');
+  const call = library.pool.compress(input, { route: 'device' });
+  input.free();
+  const blocks = [limits.BLOCK_BYTES, limits.BLOCK_BYTES + limits.DICTIONARY_BYTES];
+  const others = await Promise.all([alloc(bytes), alloc(bytes)]);
+  for (const other of others) other.bytes.fill(1);
+  const { data, via } = (await call)._unsafeUnwrap();
+  expect(gunzipSync(data).equals(wanted)).toBe(true);
+  expect(via).toMatchObject({ path: 'device', attempts: 7 });
+  expect(allocate.mock.calls.filter(([size]) => blocks.includes(size))).toEqual([]);
+  allocate.mockRestore();
+  const again = library.pool.compress(others[0]!, { signal: AbortSignal.timeout(0) });
+  expect((await again)._unsafeUnwrapErr().kind).toBe('Aborted');
+  for (const other of others) other.free();
 });
 
 test('of another pool: refused by name', async () => {

@@ -98,7 +98,7 @@ function tenantsCase(options: { group: string; devices: string; engines: number 
     group,
     title: `deflate of 4 KiB, level 1, p99: one of two equal tenants, the other floods ${devices} with 1 MiB`,
     limitedBy:
-      'The turn of 64 KiB of input that the flood has on an engine; with as many engines as cores also the turns that threads take on a core.',
+      'A segment of 8 KiB of the flood, with the coding of a block at its end; the copies of the flood on the thread that both call from; with as many engines as cores also the turns that threads take on a core.',
     rows,
   };
 }
