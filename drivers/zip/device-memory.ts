@@ -50,10 +50,9 @@ export class RequestMemory {
     this.#pool = pool;
   }
 
-  /** Input of a step at most. Borders of stored blocks follow the calls, and must not follow other queues. */
+  /** Input of the next step. */
   get segmentBytes(): number {
-    const { compresses, coding } = this.#request.form;
-    return compresses && coding.level === 0 ? limits.SEGMENT_INPUT_BYTES : this.#dma.segmentBytes;
+    return Math.min(this.inputLeft, this.#dma.segmentBytes);
   }
 
   get inputLeft(): number {
@@ -66,7 +65,7 @@ export class RequestMemory {
 
   /** The next segment of input, empty when there is none. Valid until the next yield. */
   *input(): Generator<number, Uint8Array, void> {
-    const bytes = Math.min(this.inputLeft, this.segmentBytes);
+    const bytes = this.segmentBytes;
     if (bytes === 0) return NO_BYTES;
     const source = advance(this.#request.source, this.consumed);
     return this.#dma.readableView(source, bytes) ?? (yield* this.#dma.read(source, bytes));

@@ -67,6 +67,12 @@ class ZipDevice implements DeviceModel {
     return Math.min(sqe.inputBytes.read(view, 0) + sqe.dictionaryBytes.read(view, 0), ZIP_BYTES_MAX);
   }
 
+  /** Where stored blocks end, and how much input a stream has taken when its room is full, follow the segments. */
+  showsSegments({ sqe: view, qcType }: SqeRequest): boolean {
+    const stores = qcType === directions.compress && sqe.levelPlusOne.read(view, 0) === 1;
+    return stores || sqe.stateful.read(view, 0) === 1;
+  }
+
   /** A stream whose request failed is over, also when the request had not begun: it would go on without a part. */
   fail({ sqe: view, qcType, owner }: SqeRequest, _fault: DmaFault): void {
     sqe.status.write(view, 0, zipStatus.ACCESS_FAILED);
@@ -186,7 +192,7 @@ function* advanceStream(work: Work, stream: ZipStream): Generator<number, void, 
     yield* memory.commit(stream.consumed, stream.produced);
     writeProgress(work);
     if (!canStep(memory, stream)) return;
-    yield segmentNs(view, qcType, Math.min(memory.inputLeft, memory.segmentBytes));
+    yield segmentNs(view, qcType, memory.segmentBytes);
   }
 }
 

@@ -117,6 +117,11 @@ export interface DeviceModel {
   costNs(request: SqeRequest): number;
   /** Bytes that the request moves, from its SQE, for fair sharing between queues. Must not touch memory. */
   requestBytes(request: SqeRequest): number;
+  /**
+   * Whether the results of the request would show how long its segments are: then they are SEGMENT_INPUT_BYTES, whoever
+   * waits. Absent: none does. From its SQE.
+   */
+  showsSegments?(request: SqeRequest): boolean;
   /** Writes the status of an access that failed into the SQE. */
   fail(request: SqeRequest, fault: DmaFault): void;
   /** A queue was stopped: drop every state kept for `owner`. */

@@ -296,7 +296,7 @@ export class Engine {
   }
 
   #advance(context: EngineContext, queue: EngineQueue): number {
-    const { segmentBytes } = context.order;
+    const segmentBytes = this.#segmentBytes(context, queue);
     queue.dma.segmentBytes = segmentBytes;
     const cost = this.#next(context, queue);
     if (cost === DONE) {
@@ -313,6 +313,12 @@ export class Engine {
     this.#trace?.emit('queue stalled', queue.binding.epoch);
     this.#stall(queue);
     return 0;
+  }
+
+  #segmentBytes({ order, device }: EngineContext, { request }: EngineQueue): number {
+    const bytes = order.segmentBytes;
+    const whole = bytes < limits.SEGMENT_INPUT_BYTES && device.showsSegments?.(request) === true;
+    return whole ? limits.SEGMENT_INPUT_BYTES : bytes;
   }
 
   /** The queue cannot progress: what is finished must reach the consumer whatever it armed for. */
