@@ -84,8 +84,9 @@ function deliver(started: Started, result: Result<WdOutput, WdError>): void {
     return answer(started, null, buffer);
   }
   const { error } = result;
-  if (error.kind === 'BadData') answer(started, zlibError(error));
-  // Beyond an output limit, too: whether Node meets damage before it gets there depends on its chunks.
+  // Whether Node meets damage or an output limit first depends on its chunks.
+  const isCertain = started.asked.coding.maxOutputLength === undefined;
+  if (error.kind === 'BadData' && isCertain) answer(started, zlibError(error));
   else instead(started, softwareVia(`the pool answered ${error.code}`));
 }
 

@@ -56,13 +56,15 @@ export const rows: Rows = {
     const packed = packedFor('gunzip', TEXT);
     packed[packed.length - 6] = 0;
     const cut = packedFor('gunzip', TEXT).subarray(0, 3000);
+    const second = Buffer.concat([packedFor('gunzip', TEXT), packed]);
     const answers: unknown[] = [];
     for (const maxOutputLength of [10, 1000, 5000, 19_999, 20_000, 20_001])
-      for (const input of [packed, cut])
-        answers.push(
-          await answered(zlib, 'gunzip', input, { maxOutputLength }),
-          atOnce(zlib, 'gunzipSync', input, { maxOutputLength }),
-        );
+      for (const input of [packed, cut, second])
+        for (const chunk of [{}, { chunkSize: 64 }, { chunkSize: 20_000 }])
+          answers.push(
+            await answered(zlib, 'gunzip', input, { maxOutputLength, ...chunk }),
+            atOnce(zlib, 'gunzipSync', input, { maxOutputLength, ...chunk }),
+          );
     return answers;
   },
   'a limit over several members': async (zlib) => {
