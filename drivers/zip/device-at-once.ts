@@ -8,22 +8,24 @@
  */
 import { type Dma, limits } from '../../src/driver-api.js';
 import { trailerKinds } from './checksum-trailer.js';
-import type { Deflater, Inflater } from './codec.js';
+import { Deflater, type Inflater } from './codec.js';
 import type { RequestForm, ZipRequest } from './device-request.js';
-import type { HandlePool } from './handle-pool.js';
+import type { InflaterPool } from './inflater-pool.js';
 import { zipSqe, zipStatus } from './layout.js';
 
 const sqe = zipSqe.fields;
 const TWO_32 = 0x1_0000_0000;
 
 export class AtOnce {
-  readonly #pool: HandlePool;
+  readonly #pool: InflaterPool;
   /** The codec at hand, fresh, and what it is for: the next request most likely wants the same. */
   #form: RequestForm | null = null;
   #deflater: Deflater | null = null;
+  /** The longest input that the deflater at hand has seen, bytes. */
+  #longestBytes = 0;
   #inflater: Inflater | null = null;
 
-  constructor(pool: HandlePool) {
+  constructor(pool: InflaterPool) {
     this.#pool = pool;
   }
 
@@ -41,10 +43,10 @@ export class AtOnce {
     return form.compresses ? this.#compress(view, input, room) : this.#decompress(view, input, room);
   }
 
-  /** Gives the codec at hand back to the pool. */
+  /** Gives the codec at hand back. */
   release(): void {
-    if (this.#deflater !== null) this.#pool.giveDeflater(this.#deflater);
-    if (this.#inflater !== null) this.#pool.giveInflater(this.#inflater);
+    this.#deflater?.close();
+    if (this.#inflater !== null) this.#pool.give(this.#inflater);
     this.#form = null;
     this.#deflater = null;
     this.#inflater = null;
@@ -53,12 +55,12 @@ export class AtOnce {
   #take(form: RequestForm): void {
     this.release();
     this.#form = form;
-    if (form.compresses) this.#deflater = this.#pool.takeDeflater(form.coding);
-    else this.#inflater = this.#pool.takeInflater({ windowBits: form.coding.windowBits });
+    if (form.compresses) this.#deflater = this.#newDeflater(form);
+    else this.#inflater = this.#pool.take({ windowBits: form.coding.windowBits });
   }
 
   #compress(view: DataView, input: Uint8Array, room: Uint8Array): boolean {
-    const deflater = this.#deflater!;
+    const deflater = this.#deflaterFor(input.length);
     const produced = deflater.writeWhole(input, room);
     deflater.reset();
     if (produced < 0) return false;
@@ -71,6 +73,25 @@ export class AtOnce {
     sqe.produced.write(view, 0, produced + trailer.length);
     writeSums(view, checksum, input.length);
     return true;
+  }
+
+  /**
+   * A deflater that gives the bytes of a new one. One that was reset keeps what earlier streams left in its window, and
+   * near the end of the input zlib looks beyond it when it chooses between matches of equal length. Only behind what is
+   * as long as all before it there are the same zeros as in a new one.
+   */
+  #deflaterFor(inputBytes: number): Deflater {
+    if (inputBytes < this.#longestBytes) {
+      this.#deflater!.close();
+      this.#deflater = this.#newDeflater(this.#form!);
+    }
+    this.#longestBytes = inputBytes;
+    return this.#deflater!;
+  }
+
+  #newDeflater({ coding }: RequestForm): Deflater {
+    this.#longestBytes = 0;
+    return new Deflater(coding);
   }
 
   #decompress(view: DataView, input: Uint8Array, room: Uint8Array): boolean {

@@ -5,7 +5,6 @@
 import { type TrailerKind, trailerKinds } from './checksum-trailer.js';
 import type { DeflateOptions, Deflater } from './codec.js';
 import type { StepEnd, StreamNeed, ZipStream } from './device-stream.js';
-import type { HandlePool } from './handle-pool.js';
 import type { RequestKind } from './layout.js';
 
 export class CompressStream implements ZipStream {
@@ -46,8 +45,8 @@ export class CompressStream implements ZipStream {
     if (this.#trailer !== null) this.#sendTrailer(window);
   }
 
-  release(pool: HandlePool): void {
-    pool.giveDeflater(this.#deflater);
+  release(): void {
+    this.#deflater.close();
   }
 
   #compress(input: Uint8Array, window: Uint8Array, end: StepEnd): void {

@@ -5,7 +5,7 @@
 import { type TrailerKind, trailerKinds } from './checksum-trailer.js';
 import type { DeflateOptions, Inflater } from './codec.js';
 import type { StreamFault, StreamNeed, ZipStream } from './device-stream.js';
-import type { HandlePool } from './handle-pool.js';
+import type { InflaterPool } from './inflater-pool.js';
 import { dataErrorIndex, type RequestKind, zipStatus } from './layout.js';
 
 /** Both trailers begin with a checksum of this size. */
@@ -47,8 +47,8 @@ export class DecompressStream implements ZipStream {
     if (this.#expected !== null) this.#verify(input);
   }
 
-  release(pool: HandlePool): void {
-    pool.giveInflater(this.#inflater);
+  release(pool: InflaterPool): void {
+    pool.give(this.#inflater);
   }
 
   #decode(input: Uint8Array, window: Uint8Array): void {

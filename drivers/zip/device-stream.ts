@@ -3,7 +3,7 @@
  * what the stream waits for afterwards.
  */
 import type { DeflateOptions, FlushKind } from './codec.js';
-import type { HandlePool } from './handle-pool.js';
+import type { InflaterPool } from './inflater-pool.js';
 import type { RequestKind } from './layout.js';
 
 /**
@@ -43,5 +43,5 @@ export interface ZipStream {
   /** Works on one segment. */
   step(input: Uint8Array, window: Uint8Array, end: StepEnd): void;
   /** Gives its codec back; the stream is not used again. */
-  release(pool: HandlePool): void;
+  release(pool: InflaterPool): void;
 }

@@ -15,6 +15,7 @@ import {
   readAddress,
   type SqeRequest,
 } from '../../src/driver-api.js';
+import { Deflater } from './codec.js';
 import { AtOnce } from './device-at-once.js';
 import { CompressStream } from './device-compress.js';
 import { DecompressStream } from './device-decompress.js';
@@ -22,7 +23,7 @@ import { RequestMemory, ScratchPool } from './device-memory.js';
 import { RequestParser, type ZipRequest } from './device-request.js';
 import type { ZipStream } from './device-stream.js';
 import { type StreamName, StreamTable } from './device-stream-table.js';
-import { HandlePool } from './handle-pool.js';
+import { InflaterPool } from './inflater-pool.js';
 import {
   CONTEXT_OUTPUT_LEFT,
   codingDefaults,
@@ -42,7 +43,7 @@ const TWO_32 = 0x1_0000_0000;
 class ZipDevice implements DeviceModel {
   readonly #streams = new StreamTable();
   readonly #scratch = new ScratchPool();
-  readonly #pool = new HandlePool({ deflaters: limits.ZIP_IDLE_CODECS, inflaters: limits.ZIP_IDLE_CODECS });
+  readonly #pool = new InflaterPool(limits.ZIP_IDLE_CODECS);
   readonly #atOnce = new AtOnce(this.#pool);
   readonly #parser = new RequestParser();
   #requests = 0;
@@ -160,8 +161,8 @@ class ZipDevice implements DeviceModel {
   *#open({ parsed, memory }: Work): Generator<number, ZipStream, void> {
     const { compresses, kind, coding } = parsed.form;
     const dictionary = yield* memory.dictionary();
-    if (compresses) return new CompressStream(kind, this.#pool.takeDeflater({ ...coding, dictionary }));
-    return new DecompressStream(kind, this.#pool.takeInflater({ windowBits: coding.windowBits, dictionary }));
+    if (compresses) return new CompressStream(kind, new Deflater({ ...coding, dictionary }));
+    return new DecompressStream(kind, this.#pool.take({ windowBits: coding.windowBits, dictionary }));
   }
 }
 

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { adler32, crc32 } from '../../../drivers/zip/checksum.js';
 import { dataErrors, zipStatus } from '../../../drivers/zip/layout.js';
+import { prngStream } from '../../../src/base/prng.js';
 import { noise, prose, SAMPLES } from './codec-streams.js';
 import { type Answer, HEADS, KINDS, LENGTHS, MEMORIES, ZipBench } from './device-bench.js';
 
@@ -76,6 +77,28 @@ describe('compression', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('gives them whatever the device has compressed before, longer and shorter', () => {
+    const fields = { levelPlusOne: 2 };
+    const random = prngStream(1, 'sizes');
+    const words = 'queue doorbell phase tail head slot ring page fault engine'.split(' ');
+    const text = (bytes: number): Buffer => {
+      const word = (): string => `${words[random.below(words.length)]}${random.below(50)} `;
+      return Buffer.from(Array.from({ length: bytes / 5 }, word).join('')).subarray(0, bytes);
+    };
+    for (let i = 0; i < 600; i++) {
+      const plain = text(random.below(8) === 0 ? 16_384 + random.below(60_000) : 500 + random.below(15_000));
+      const packed = bench.ask({
+        op: 'compress',
+        kind: 'raw',
+        input: plain,
+        room: 60_000,
+        dma: { views: true },
+        fields,
+      });
+      expect(packed.output.equals(deflateRawSync(plain, { level: 1 }))).toBe(true);
+    }
   });
 
   it('zero in every extension is level 6 with the usual memory and window', () => {
