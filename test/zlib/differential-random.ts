@@ -106,17 +106,18 @@ const widths = fc.array(fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ 
 
 /**
  * The steps between two writes. Parameters are settled: node's own threads race otherwise. They do not go to level 0,
- * where zlib cuts its blocks by the room of each call (see the tables).
+ * where zlib cuts its blocks by the room of each call (see the tables). Nor is there a reset where docs/zlib.md names a
+ * difference.
  */
-const between = (compressor: boolean): fc.Arbitrary<readonly Step[]> => {
+const between = (className: string, compressor: boolean): fc.Arbitrary<readonly Step[]> => {
   const flush = fc.tuple(fc.constant('flush' as const), fc.constantFrom(undefined, 0, 1, 2, 3, 5));
   const always: fc.Arbitrary<readonly Step[]>[] = [
     fc.constant([]),
     fc.constant([['settle']]),
     flush.map((step): Step[] => [step]),
     flush.map((step): Step[] => [step, ['settle']]),
-    fc.constant([['settle'], ['reset']]),
     fc.constant([['pause'], ['resume']]),
+    ...(compressor || className === 'Unzip' ? [] : [fc.constant<Step[]>([['settle'], ['reset']])]),
   ];
   const params = fc
     .tuple(fc.constantFrom(-1, 1, 2, 3, 4, 5, 6, 7, 8, 9), fc.integer({ min: 0, max: 4 }))
@@ -138,7 +139,7 @@ export const streams: fc.Arbitrary<readonly [string, Record<string, unknown>, re
   .chain((className) => {
     const compressor = (COMPRESSORS as readonly string[]).includes(className);
     const input = compressor ? contents : inputsOf(className);
-    const doings = fc.array(between(compressor), { minLength: 1, maxLength: 6 });
+    const doings = fc.array(between(className, compressor), { minLength: 1, maxLength: 6 });
     return fc
       .tuple(input, widths, doings, ends(compressor))
       .map(([bytes, cuts, steps, end]) => [...interleaved(bytes, cuts, steps), ...end])
